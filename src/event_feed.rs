@@ -1,7 +1,8 @@
 //! What happens, as it happens: events of this node and of others, handed to those who watch.
 //!
 //! One task reads what was committed since its last look, whoever committed it: positions come in the order of the
-//! commits, so nothing behind the last one can appear later. Those who watch share what it read. One who is too slow
+//! commits, so nothing behind the last one can appear later. It looks when this node has committed, and every few
+//! milliseconds for what other nodes have. Those who watch share what it read. One who is too slow
 //! loses its place in the queue of its merchant, and is told so; it holds up nobody.
 //!
 //! Nobody watching, nothing is read.
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::sleep;
 
 use crate::payment::ids::MerchantId;
 use crate::random::HashMap;
@@ -17,8 +19,10 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::events::Event;
 
-/// Between two looks at what was committed.
+/// Between two looks at what was committed, at the most: what other nodes commit is found by looking.
 const LOOK_EVERY: Duration = Duration::from_millis(15);
+/// And at the least, where this node commits: one look finds what several batches wrote.
+const LOOKS_APART: Duration = Duration::from_millis(4);
 /// The most positions that are read at once.
 const AT_ONCE: i64 = 500;
 /// The most events that a watcher may be behind.
@@ -86,7 +90,10 @@ impl EventFeed {
     }
 
     async fn hand_on(&self) {
+        let mut committed = self.store.committed();
         loop {
+            // What was committed until here the next look finds.
+            committed.mark_unchanged();
             let looked = match self.position() {
                 Some(position) => self.look(position).await,
                 None => {
@@ -102,7 +109,12 @@ impl EventFeed {
                     self.somebody.notify_one();
                 }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            sleep(LOOKS_APART).await;
+            tokio::select! {
+                // Where the writer has ended this is at once, and the store's reads end with it.
+                _ = committed.changed() => {}
+                () = sleep(LOOK_EVERY - LOOKS_APART) => {}
+            }
         }
     }
 

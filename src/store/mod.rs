@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
+use tokio::sync::watch;
 
 use self::connection_log::ConnectionLog;
 use self::database::Database;
@@ -186,6 +187,12 @@ impl Store {
             return tokio::time::Instant::now() + ANSWER_TIMEOUT;
         }
         self.inner.housekeeping.owns_until()
+    }
+
+    /// Changes with each batch that this process commits; what other nodes commit does not show here.
+    #[must_use]
+    pub fn committed(&self) -> watch::Receiver<()> {
+        self.inner.writer.committed()
     }
 
     /// How often the writer has connected again.

@@ -12,6 +12,8 @@ use sqlx::{
     SqlSafeStr, Sqlite, SqliteConnection, Transaction,
 };
 
+#[cfg(test)]
+use super::plans;
 use super::value::Value;
 
 /// About what a value takes on its way to PostgreSQL, its length included.
@@ -62,6 +64,9 @@ impl NativeConnection {
     ) -> Result<Vec<AnyRow>, sqlx::Error> {
         match self {
             Self::Sqlite(connection) => {
+                let text = text.into_sql_str();
+                #[cfg(test)]
+                plans::check(connection, text.as_str()).await;
                 let query = sqlx::query_with(text, sqlite_arguments(&[values])?);
                 let rows = query.fetch_all(connection).await?;
                 rows.iter().map(AnyRow::try_from).collect()
@@ -120,6 +125,9 @@ impl NativeTransaction<'_> {
     ) -> Result<u64, sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => {
+                let text = text.into_sql_str();
+                #[cfg(test)]
+                plans::check(transaction, text.as_str()).await;
                 let query = sqlx::query_with(text, sqlite_arguments(rows)?);
                 let done = query.execute(&mut **transaction).await?;
                 Ok(done.rows_affected())
@@ -141,6 +149,9 @@ impl NativeTransaction<'_> {
     ) -> Result<Vec<AnyRow>, sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => {
+                let text = text.into_sql_str();
+                #[cfg(test)]
+                plans::check(transaction, text.as_str()).await;
                 let query = sqlx::query_with(text, sqlite_arguments(rows)?);
                 let rows = query.fetch_all(&mut **transaction).await?;
                 rows.iter().map(AnyRow::try_from).collect()

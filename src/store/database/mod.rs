@@ -6,11 +6,14 @@
 //! - `readers`: the connections that read.
 //! - [`schema`]: the migrations, carried in the program.
 //! - `fault`: what an error of the database means.
+//! - `plans`: in tests, whether a statement passes through a whole table.
 
 pub(in crate::store) mod connection;
 pub(in crate::store) mod engine;
 pub(in crate::store) mod fault;
 pub(in crate::store) mod many_rows;
+#[cfg(test)]
+mod plans;
 pub(in crate::store) mod readers;
 pub mod schema;
 pub(in crate::store) mod value;

@@ -96,7 +96,7 @@ impl Store {
         }
         let text = "SELECT host_id, currency, account, \
             CAST(SUM(amount_minor) AS BIGINT) AS amount_minor FROM ledger_lines \
-            WHERE merchant_id = $1 AND stream = 0 AND position > $2 AND position <= $3 \
+            WHERE merchant_id = $1 AND position > $2 AND position <= $3 \
             GROUP BY host_id, currency, account";
         let values = [merchant.as_str().into(), after.into(), last.into()];
         for row in &self.read(text, &values).await? {
@@ -223,7 +223,7 @@ fn entries_statement(
         FROM ledger_lines \
         JOIN journals ON journals.stream = 0 AND journals.position = ledger_lines.position \
         LEFT JOIN events ON events.stream = 0 AND events.position = ledger_lines.position \
-        WHERE ledger_lines.merchant_id = $1 AND ledger_lines.stream = 0 \
+        WHERE ledger_lines.merchant_id = $1 \
         AND ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE')"
             .to_owned();
     let mut values: Vec<Value> = vec![merchant.as_str().into()];

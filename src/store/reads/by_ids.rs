@@ -18,6 +18,16 @@ impl Store {
         text: &str,
         ids: Vec<T>,
     ) -> Result<Vec<AnyRow>, StoreError> {
+        self.of_ids_among(text, &[], ids).await
+    }
+
+    /// The same, where `text` has also places for other values: $1 and so on.
+    pub(in crate::store) async fn of_ids_among<T: Into<Value>>(
+        &self,
+        text: &str,
+        others: &[Value],
+        ids: Vec<T>,
+    ) -> Result<Vec<AnyRow>, StoreError> {
         if !text.contains(IDS) {
             return Err(StoreError::Invalid {
                 expected: "a statement with a place for names",
@@ -30,8 +40,10 @@ impl Store {
             // One text for each number of names in a power of two, so that few statements are prepared.
             let places = values.len().next_power_of_two();
             let last = values.last().into_iter().cycle();
-            let values: Vec<Value> = values.iter().chain(last).take(places).cloned().collect();
-            let numbered: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
+            let named = values.iter().chain(last).take(places);
+            let values: Vec<Value> = others.iter().chain(named).cloned().collect();
+            let numbered = (others.len() + 1..=values.len()).map(|place| format!("${place}"));
+            let numbered: Vec<String> = numbered.collect();
             let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
             found.extend(self.read(AssertSqlSafe(text), &values).await?);
         }

@@ -157,7 +157,7 @@ impl Store {
         };
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events \
-             WHERE merchant_id = $1 AND stream = 0 AND position > $2 {of_kinds} \
+             WHERE merchant_id = $1 AND position > $2 {of_kinds} \
              ORDER BY position LIMIT {limit}"
         );
         let rows = self.read(AssertSqlSafe(text), &values).await?;

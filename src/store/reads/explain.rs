@@ -228,7 +228,7 @@ impl Store {
 
     async fn events_of_payment(&self, id: PaymentId) -> Result<Vec<RecordedEvent>, StoreError> {
         let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE payment_id = $1 AND stream = 0 \
+            "SELECT {EVENT_COLUMNS} FROM events WHERE payment_id = $1 \
              ORDER BY position LIMIT {MAX_PAGE_SIZE}"
         );
         let rows = self

@@ -44,7 +44,7 @@ impl Store {
     ) -> Result<i64, StoreError> {
         let text = "SELECT CAST(COALESCE(SUM(-ledger_lines.amount_minor), 0) AS BIGINT) AS owed_minor \
             FROM ledger_lines JOIN journals ON journals.stream = 0 AND journals.position = ledger_lines.position \
-            WHERE ledger_lines.merchant_id = $1 AND ledger_lines.stream = 0 AND ledger_lines.currency = $2 \
+            WHERE ledger_lines.merchant_id = $1 AND ledger_lines.currency = $2 \
             AND ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE') AND journals.at_ms < $3";
         let values = [
             merchant.as_str().into(),
@@ -82,7 +82,7 @@ impl Store {
             FROM ledger_lines JOIN journals ON journals.stream = 0 AND journals.position = ledger_lines.position \
             LEFT JOIN events ON events.stream = 0 AND events.position = ledger_lines.position \
             LEFT JOIN operations ON operations.id = events.operation_id \
-            WHERE ledger_lines.merchant_id = $1 AND ledger_lines.stream = 0 AND ledger_lines.currency = $2 \
+            WHERE ledger_lines.merchant_id = $1 AND ledger_lines.currency = $2 \
             AND journals.at_ms >= $3 AND journals.at_ms < $4 AND ledger_lines.position > $5 \
             GROUP BY journals.position, journals.id, journals.at_ms, events.payment_id, operations.subject_id \
             HAVING SUM(CASE WHEN ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE') \

@@ -59,14 +59,15 @@ impl Store {
         statement: &BankStatement,
         keys: &[[u8; 32]],
     ) -> Result<BTreeMap<[u8; 32], i64>, StoreError> {
-        let text =
-            format!("SELECT line_key, account, statement_id FROM bank_lines WHERE line_key {IDS}");
-        let keys = keys.iter().map(|key| hex::encode_lower(key)).collect();
+        let text = format!(
+            "SELECT line_key, statement_id FROM bank_lines WHERE account = $1 AND line_key {IDS}"
+        );
+        let account = [statement.account.as_str().into()];
+        let keys: Vec<String> = keys.iter().map(|key| hex::encode_lower(key)).collect();
         let mut counts = BTreeMap::new();
-        for row in &self.of_ids::<String>(&text, keys).await? {
+        for row in &self.of_ids_among(&text, &account, keys).await? {
             let columns = Columns::of(row, "bank_lines", "line_key")?;
-            let is_other = columns.text("statement_id")? != statement.id.to_string();
-            if is_other && columns.text("account")? == statement.account.as_str() {
+            if columns.text("statement_id")? != statement.id.to_string() {
                 *counts.entry(columns.hash("line_key")?).or_default() += 1;
             }
         }

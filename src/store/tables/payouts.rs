@@ -38,7 +38,7 @@ impl Store {
                 CAST($6 AS BIGINT), CAST($7 AS TEXT), CAST($8 AS BIGINT), 'CREATED', CAST($9 AS TEXT), \
                 CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT), positions.next, CAST($13 AS BIGINT), 1 \
                 FROM positions WHERE positions.stream = 0 AND NOT EXISTS (SELECT 1 FROM ledger_lines \
-                    WHERE ledger_lines.merchant_id = $2 AND ledger_lines.stream = 0 AND ledger_lines.position > $14 \
+                    WHERE ledger_lines.merchant_id = $2 AND ledger_lines.position > $14 \
                     AND ledger_lines.host_id = $3 AND ledger_lines.currency = $4 \
                     AND ledger_lines.account IN ('PAYABLE_AVAILABLE', 'RESERVE')) ON CONFLICT DO NOTHING",
             values: vec![

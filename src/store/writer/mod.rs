@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::batch::Batch;
@@ -58,6 +58,8 @@ pub(in crate::store) struct Writer {
     queue: mpsc::Sender<Entry>,
     up: Arc<AtomicBool>,
     connections: Arc<AtomicU64>,
+    /// Changes with each batch that is committed.
+    committed: watch::Receiver<()>,
 }
 
 impl Writer {
@@ -73,12 +75,14 @@ impl Writer {
         let (queue, entries) = mpsc::channel(queued_records);
         let up = Arc::new(AtomicBool::new(true));
         let connections = Arc::new(AtomicU64::new(0));
+        let (commits, committed) = watch::channel(());
         let task = Task {
             database,
             connection: Some(connection),
             texts: Texts::new(engine),
             up: up.clone(),
             connections: Arc::clone(&connections),
+            commits,
             down: None,
             refused_at: None,
             _lock: lock,
@@ -88,7 +92,13 @@ impl Writer {
             queue,
             up,
             connections,
+            committed,
         }
+    }
+
+    /// Changes with each batch that this writer commits.
+    pub(in crate::store) fn committed(&self) -> watch::Receiver<()> {
+        self.committed.clone()
     }
 
     /// How often it has connected again. What another server has forgotten can't be built upon: after a failover
@@ -171,6 +181,7 @@ struct Task {
     texts: Texts,
     up: Arc<AtomicBool>,
     connections: Arc<AtomicU64>,
+    commits: watch::Sender<()>,
     down: Option<Down>,
     /// When a batch could not be written last.
     refused_at: Option<Instant>,
@@ -234,6 +245,7 @@ impl Task {
             match self.attempt(batch, mode).await {
                 Ok(Batched::Committed(results)) => {
                     self.found_well(batch);
+                    self.commits.send_replace(());
                     tell_left_out(left_out);
                     return Ok(results);
                 }
