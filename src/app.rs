@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use self::flow_table::flow_table;
 use self::issue::{pepper, sealer};
-use self::parts::{Parts, StartError};
+use self::parts::{Parts, StartError, certificate_ends};
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
@@ -31,6 +31,7 @@ use crate::ledger_seals::sealer::LedgerSealer;
 use crate::merchant_api;
 use crate::merchant_api::read::cursor::Cursors;
 use crate::merchant_api::server::Dependencies;
+use crate::metrics::Metrics;
 use crate::net::Net;
 use crate::operations::card_custody::CardCustody;
 use crate::operations::conclude::LONGEST;
@@ -103,6 +104,9 @@ pub struct Running {
 /// When a part can't be started; what was started before it is stopped.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let (net, random) = (Net::SYSTEM, Random::SYSTEM);
+    let methods = merchant_api::server::methods().map_err(StartError::MerchantApi)?;
+    let metrics = Arc::new(Metrics::new(methods));
+    let certificate_ends = certificate_ends(config, &parts.profiles);
     let files = HostFiles::read(
         parts
             .profiles
@@ -298,6 +302,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         opener,
         connections: config.merchant_api.connections,
         concurrent_calls: config.merchant_api.concurrent_calls,
+        calls: metrics.calls().clone(),
     };
     let serving_operators = operators_door.map(|door| {
         let dependencies = admin_api::server::Dependencies {
@@ -316,6 +321,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             matching,
             terms,
             payouts: Arc::clone(&payouts),
+            metrics,
+            certificate_ends,
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };

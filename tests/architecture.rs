@@ -48,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "stack",
             "config",
             "telemetry",
+            "metrics",
             "fault_points",
             "pdf",
         ],
@@ -80,6 +81,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["settlement"]),
     ("csv_core", &["settlement"]),
     ("quick_xml", &["settlement"]),
+    ("prometheus_client", &["metrics"]),
+    ("axum", &["admin_api"]),
     ("krilla", &["pdf"]),
     ("skrifa", &["pdf"]),
 ];

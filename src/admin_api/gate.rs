@@ -37,6 +37,8 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 /// The ends of the names of the calls that read or write files, and how long these may take.
 const LONG_CALLS: [&str; 3] = ["ImportReport", "NotifyPayouts", "MakePayouts"];
 const LONG_CALL_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// The path of the page of figures, which is read several times a minute and not logged then.
+pub(super) const METRICS: &str = "/metrics";
 /// How long looking the operator up may take.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -232,6 +234,9 @@ impl Called {
                 (status.code(), reason.unwrap_or_default())
             }
         };
+        if code == Code::Ok && self.call == METRICS {
+            return;
+        }
         info!(
             operator = self.operator,
             call = self.call,

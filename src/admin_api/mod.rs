@@ -6,6 +6,7 @@
 //! - `rpc`: one file for each call. `rpc/audited` is what all calls that change something have in common.
 //! - `read`: reading requests; `show`: answers. [`explain`]: one payment in words.
 //! - [`records`]: operators and the audit trail in the store. [`lines`]: the lines to the bank hosts.
+//! - `metrics_page`: what the gateway counts, for Prometheus.
 //! - [`pb`]: what is generated from `proto/payswitch/admin/v1`.
 //!
 //! To add a call: its messages in `proto/`, its file in `rpc/`, and its line in the service's `impl`. One that
@@ -14,6 +15,7 @@
 pub mod explain;
 mod gate;
 pub mod lines;
+mod metrics_page;
 pub mod pb;
 mod read;
 pub mod records;

@@ -7,6 +7,7 @@ use tonic::service::Routes;
 
 use super::gate::Gate;
 use super::lines::HostLines;
+use super::metrics_page::MetricsPage;
 use super::pb;
 use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_SERVICE};
 use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
@@ -45,6 +46,7 @@ use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
 use crate::ledger_seals::sealer::LedgerSealer;
+use crate::metrics::Metrics;
 use crate::operations::card_custody::CardCustody;
 use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
@@ -113,6 +115,10 @@ pub struct Dependencies {
     pub terms: Arc<MerchantTerms>,
     /// Payouts.
     pub payouts: Arc<Payouts>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What it shows certificates for, and when each ends, in seconds of Unix time.
+    pub certificate_ends: Vec<(String, u64)>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -148,6 +154,8 @@ pub async fn serve(
         matching,
         terms,
         payouts,
+        metrics,
+        certificate_ends,
         clock,
         random,
     } = dependencies;
@@ -158,6 +166,13 @@ pub async fn serve(
         random: random.clone(),
     };
     let connection_log = Arc::new(store.clone());
+    let page = MetricsPage {
+        metrics,
+        certificate_ends: certificate_ends.into(),
+        store: store.clone(),
+        lines: Arc::clone(&lines),
+        clock: Arc::clone(&clock),
+    };
     let hosts = HostServiceServer::new(HostApi {
         lines,
         audited: audited.clone(),
@@ -222,19 +237,20 @@ pub async fn serve(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
         AuditServiceServer::new(AuditApi { store }).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let services = Routes::new(gate.before(hosts))
+        .add_service(gate.before(audit))
+        .add_service(gate.before(operators))
+        .add_service(gate.before(custody))
+        .add_service(gate.before(owed))
+        .add_service(gate.before(ledger))
+        .add_service(gate.before(explain))
+        .add_service(gate.before(settlement))
+        .add_service(gate.before(merchants))
+        .add_service(gate.before(payouts))
+        .add_service(gate.before(statements))
+        .add_service(gate.before(reconciliation));
     let door = Door {
-        routes: Routes::new(gate.before(hosts))
-            .add_service(gate.before(audit))
-            .add_service(gate.before(operators))
-            .add_service(gate.before(custody))
-            .add_service(gate.before(owed))
-            .add_service(gate.before(ledger))
-            .add_service(gate.before(explain))
-            .add_service(gate.before(settlement))
-            .add_service(gate.before(merchants))
-            .add_service(gate.before(payouts))
-            .add_service(gate.before(statements))
-            .add_service(gate.before(reconciliation)),
+        routes: page.beside(services.into_axum_router(), &gate).into(),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

@@ -13,8 +13,8 @@ use crate::config::merchant_api::MerchantApiConfig;
 use crate::grpc::server::ServeError;
 use crate::grpc::tls::{self, ClientCertificates, TlsError};
 use crate::hosts::line::tls::KeyLoader;
-use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
+use crate::hosts::profile::{HostProfile, PemSource};
 use crate::hosts::{Hosts, HostsError};
 use crate::ledger_seals::restoring::OlderDatabase;
 use crate::ledger_seals::sealer::SealingError;
@@ -159,6 +159,28 @@ fn admin_api_tls(
     let client_ca = read(&config.client_ca)?;
     let clients = ClientCertificates::Mandatory(&client_ca);
     Ok(tls::server_config(&certificate, &private_key, clients)?)
+}
+
+/// When the certificates end that payswitch shows, in seconds of Unix time: of its doors, and to each bank. What can't be
+/// read was refused before, or is no file.
+pub(super) fn certificate_ends(config: &Config, profiles: &[HostProfile]) -> Vec<(String, u64)> {
+    let admin_api = config.admin_api.as_ref();
+    let doors = [
+        ("merchant_api", Some(&config.merchant_api.certificate)),
+        ("admin_api", admin_api.map(|it| &it.certificate)),
+    ];
+    let doors = doors
+        .into_iter()
+        .filter_map(|(door, path)| Some((door.to_owned(), std::fs::read(path?).ok()?)));
+    let to_banks = profiles.iter().filter_map(|profile| {
+        let pem = match &profile.tls.client_certificate {
+            PemSource::File(path) => std::fs::read(path).ok()?,
+            PemSource::Memory(pem) => pem.to_vec(),
+        };
+        Some((format!("host {}", profile.host_id), pem))
+    });
+    let end = |(name, pem): (String, Vec<u8>)| Some((name, tls::certificate_end(&pem)?));
+    doors.chain(to_banks).filter_map(end).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StartError> {

@@ -116,6 +116,14 @@ fn certificates(
     Ok(certificates)
 }
 
+/// When the first certificate of a PEM text ends, in seconds of Unix time; none where there is none that can be read.
+#[must_use]
+pub fn certificate_end(pem: &[u8]) -> Option<u64> {
+    let certificate = CertificateDer::pem_slice_iter(pem).next()?.ok()?;
+    let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
+    u64::try_from(certificate.validity().not_after.timestamp()).ok()
+}
+
 /// Whom a client certificate can name.
 pub(crate) trait Party:
     FromStr + fmt::Display + fmt::Debug + Clone + Send + Sync + 'static

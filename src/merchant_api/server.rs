@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use tokio::sync::watch;
 use tonic::service::Routes;
 
@@ -46,6 +48,7 @@ use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
+use crate::metrics::{CallMetrics, MethodName};
 use crate::operations::machine::Operations;
 use crate::operations::new_card::NewCards;
 use crate::payment::ids::MerchantId;
@@ -94,6 +97,31 @@ pub struct Dependencies {
     pub connections: usize,
     /// Calls at once over all connections.
     pub concurrent_calls: usize,
+    /// Counts the answers.
+    pub calls: CallMetrics,
+}
+
+/// The methods of the API.
+///
+/// # Errors
+/// When the descriptions are broken.
+pub fn methods() -> Result<Vec<MethodName>, ServeError> {
+    let files = FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET);
+    let files = files.map_err(tonic_reflection::server::Error::from)?;
+    let mut methods = Vec::new();
+    for file in &files.file {
+        for service in &file.service {
+            for method in &service.method {
+                let name = format!("{}/{}", service.name(), method.name());
+                methods.push(MethodName {
+                    path: format!("/{}.{name}", file.package()),
+                    name,
+                    streams: method.server_streaming(),
+                });
+            }
+        }
+    }
+    Ok(methods)
 }
 
 /// Serves the merchant API on `bound` until `stop` completes ([`Bound::serve`]).
@@ -122,6 +150,7 @@ pub async fn serve(
         opener,
         connections,
         concurrent_calls,
+        calls,
     } = dependencies;
     let authenticator = Authenticator::new(Arc::new(store.clone()), pepper, environment);
     let gate = Arc::new(Gate::new(authenticator, concurrent_calls));
@@ -185,13 +214,13 @@ pub async fn serve(
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let door = Door {
-        routes: Routes::new(Timed::new(gate.before(payments)))
-            .add_service(Timed::new(gate.before(refunds)))
-            .add_service(Timed::new(gate.before(sealing)))
-            .add_service(Timed::new(gate.before(balances)))
-            .add_service(Timed::new(gate.before(settlement)))
-            .add_service(Timed::new(gate.before(reconciliation)))
-            .add_service(Timed::new(gate.before(events))),
+        routes: Routes::new(Timed::new(gate.before(payments), calls.clone()))
+            .add_service(Timed::new(gate.before(refunds), calls.clone()))
+            .add_service(Timed::new(gate.before(sealing), calls.clone()))
+            .add_service(Timed::new(gate.before(balances), calls.clone()))
+            .add_service(Timed::new(gate.before(settlement), calls.clone()))
+            .add_service(Timed::new(gate.before(reconciliation), calls.clone()))
+            .add_service(Timed::new(gate.before(events), calls.clone())),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections,

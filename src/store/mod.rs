@@ -30,7 +30,8 @@ pub(crate) mod testing;
 mod tests;
 mod writer;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
@@ -50,6 +51,7 @@ use self::retention::{PRUNE_EVERY, prune};
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::config::store::StoreConfig;
+use crate::payment::event_kind::EventKind;
 use crate::payment::ids::NodeId;
 use crate::random::Random;
 
@@ -72,6 +74,8 @@ struct Inner {
     readers: Readers,
     housekeeping: Arc<Housekeeping>,
     connection_log: ConnectionLog,
+    /// How many events of each kind this process has committed.
+    events: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Store {
@@ -122,6 +126,7 @@ impl Store {
                 writer,
                 readers,
                 housekeeping,
+                events: Mutex::default(),
             }),
         })
     }
@@ -193,6 +198,28 @@ impl Store {
     #[must_use]
     pub fn committed(&self) -> watch::Receiver<()> {
         self.inner.writer.committed()
+    }
+
+    /// How many events of each kind this process has committed to payments.
+    #[must_use]
+    pub fn committed_events(&self) -> BTreeMap<&'static str, u64> {
+        let events = &self.inner.events;
+        events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn count_event(&self, kind: EventKind) {
+        let events = &self.inner.events;
+        let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
+        *events.entry(kind.name()).or_default() += 1;
+    }
+
+    /// How many changes wait for the writer.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.inner.writer.waiting()
     }
 
     /// How often the writer has connected again.

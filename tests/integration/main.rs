@@ -57,6 +57,7 @@ mod leaving_callers;
 mod ledger;
 mod loading;
 mod memory;
+mod metrics;
 mod nps;
 mod operators;
 mod ordering;

@@ -2,11 +2,12 @@
 //!
 //! A handler puts a [`BankTime`] into the extensions of its response. [`Timed`] measures the whole
 //! call, from the request's headers to the answer's trailers, and appends [`BANK_US`] and [`OWN_US`] to
-//! the trailers frame in which tonic sends `grpc-status`. tonic itself puts the metadata of a response
+//! the trailers frame in which tonic sends `grpc-status`, where the answer is counted too. tonic itself puts the metadata of a response
 //! into the headers, which leave before the call has ended.
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,10 +15,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 use tower::Service;
+
+use crate::metrics::{CallMetrics, MethodMetrics};
 
 /// The trailer that says how long the bank took, in microseconds; 0 when no bank was asked.
 pub const BANK_US: HeaderName = HeaderName::from_static("payswitch-bank-us");
@@ -32,12 +35,13 @@ pub(crate) struct BankTime(pub(crate) Duration);
 #[derive(Debug, Clone)]
 pub(crate) struct Timed<S> {
     inner: S,
+    calls: CallMetrics,
 }
 
 impl<S> Timed<S> {
-    /// Wraps a service.
-    pub(crate) fn new(inner: S) -> Self {
-        Self { inner }
+    /// Wraps a service, whose answers are counted among these.
+    pub(crate) fn new(inner: S, calls: CallMetrics) -> Self {
+        Self { inner, calls }
     }
 }
 
@@ -61,6 +65,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         TimedFuture {
             started: Instant::now(),
+            method: Arc::clone(self.calls.of(request.uri().path())),
             inner: self.inner.call(request),
         }
     }
@@ -70,6 +75,7 @@ where
 #[derive(Debug)]
 pub(crate) struct TimedFuture<F> {
     started: Instant,
+    method: Arc<MethodMetrics>,
     inner: F,
 }
 
@@ -81,13 +87,18 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Ok(response) = ready!(Pin::new(&mut self.inner).poll(cx));
-        Poll::Ready(Ok(append_timings(response, self.started)))
+        let timings = Timings {
+            started: self.started,
+            method: Arc::clone(&self.method),
+            bank: Duration::ZERO,
+        };
+        Poll::Ready(Ok(append_timings(response, timings)))
     }
 }
 
-fn append_timings(mut response: Response<Body>, started: Instant) -> Response<Body> {
+fn append_timings(mut response: Response<Body>, timings: Timings) -> Response<Body> {
     let BankTime(bank) = response.extensions().get().copied().unwrap_or_default();
-    let timings = Timings { started, bank };
+    let timings = Timings { bank, ..timings };
     if response.headers().contains_key(Status::GRPC_STATUS) {
         // An error without a body: the only header block is the trailers (gRPC over HTTP/2,
         // "Trailers-Only").
@@ -97,15 +108,20 @@ fn append_timings(mut response: Response<Body>, started: Instant) -> Response<Bo
     response.map(|inner| Body::new(TimedBody { inner, timings }))
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Timings {
     started: Instant,
+    method: Arc<MethodMetrics>,
     bank: Duration,
 }
 
 impl Timings {
-    fn append_to(self, trailers: &mut HeaderMap) {
+    /// Called once: a call has one block of trailers.
+    fn append_to(&self, trailers: &mut HeaderMap) {
         let own = self.started.elapsed().saturating_sub(self.bank);
+        let code = trailers.get(Status::GRPC_STATUS);
+        let code = code.map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()));
+        self.method.answered(code as usize, own, self.bank);
         trailers.insert(BANK_US, micros(self.bank));
         trailers.insert(OWN_US, micros(own));
     }
@@ -152,6 +168,7 @@ mod tests {
     use std::future::{Ready, poll_fn, ready};
 
     use super::*;
+    use crate::metrics::Metrics;
 
     /// A body of prepared frames.
     struct Frames(VecDeque<Frame<Bytes>>);
@@ -186,7 +203,10 @@ mod tests {
     }
 
     async fn call(answer: fn() -> Response<Body>) -> Response<Body> {
-        let Ok(response) = Timed::new(Answers(answer)).call(Request::new(())).await;
+        let calls = Metrics::new([]).calls().clone();
+        let Ok(response) = Timed::new(Answers(answer), calls)
+            .call(Request::new(()))
+            .await;
         response
     }
 

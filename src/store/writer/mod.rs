@@ -101,6 +101,12 @@ impl Writer {
         self.committed.clone()
     }
 
+    /// How many requests wait.
+    pub(in crate::store) fn waiting(&self) -> u64 {
+        let waiting = self.queue.max_capacity() - self.queue.capacity();
+        u64::try_from(waiting).unwrap_or(u64::MAX)
+    }
+
     /// How often it has connected again. What another server has forgotten can't be built upon: after a failover
     /// the one that answers now may lack the last commits.
     pub(in crate::store) fn reconnects(&self) -> u64 {
