@@ -1,6 +1,6 @@
 //! What the gateway counts, read as Prometheus reads it: by others' programs, with the client certificate of an operator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use payswitch::certs::Identity;
@@ -60,6 +60,24 @@ fn samples(switch: &Switch) -> BTreeMap<String, f64> {
         (name.to_owned(), value.parse().expect("a number"))
     };
     read.lines().map(sample).collect()
+}
+
+/// The figures that a text names.
+fn named(text: &str) -> BTreeSet<&str> {
+    let is_of_a_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    text.split(|letter| !is_of_a_name(letter))
+        .filter(|word| word.starts_with("payswitch_"))
+        .map(|word| word.trim_end_matches("_bucket"))
+        .collect()
+}
+
+#[test]
+fn alarms_are_on_figures_that_are_described() {
+    let described = named(include_str!("../../docs/operations.md"));
+    let alarmed = named(include_str!("../../docs/prometheus/alerts.yml"));
+    assert!(alarmed.len() > 5, "{alarmed:?}");
+    let unknown: Vec<_> = alarmed.difference(&described).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 async fn what_happens_is_counted(engine: Engine) {
@@ -124,6 +142,11 @@ async fn what_happens_is_counted(engine: Engine) {
     let ends = now.get("payswitch_certificate_not_after_seconds{of=host acquirer}");
     // After the year 2026 began.
     assert!(ends.is_some_and(|end| *end > 1_767_225_600.0), "{now:#?}");
+    for name in named(include_str!("../../docs/operations.md")) {
+        // There is none while nothing is owed.
+        let shown = now.keys().any(|sample| sample.starts_with(name));
+        assert!(shown || name.starts_with("payswitch_owed"), "{name}");
+    }
 
     // Who has no certificate is not let in, and who brings what is for another door reads nothing.
     let folder = TempFolder::new("metrics");
