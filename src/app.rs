@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use self::flow_table::flow_table;
 use self::issue::{pepper, sealer};
-use self::parts::{Parts, StartError, certificate_ends};
+use self::parts::{Parts, StartError, host_certificate_ends};
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
@@ -106,7 +106,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (net, random) = (Net::SYSTEM, Random::SYSTEM);
     let methods = merchant_api::server::methods().map_err(StartError::MerchantApi)?;
     let metrics = Arc::new(Metrics::new(methods));
-    let certificate_ends = certificate_ends(config, &parts.profiles);
+    let mut certificate_ends = parts.certificate_ends;
+    certificate_ends.extend(host_certificate_ends(&parts.profiles));
     let files = HostFiles::read(
         parts
             .profiles

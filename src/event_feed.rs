@@ -111,8 +111,8 @@ impl EventFeed {
             }
             sleep(LOOKS_APART).await;
             tokio::select! {
-                // Where the writer has ended this is at once, and the store's reads end with it.
-                _ = committed.changed() => {}
+                Ok(()) = committed.changed() => {}
+                // Also where the writer has ended.
                 () = sleep(LOOK_EVERY - LOOKS_APART) => {}
             }
         }

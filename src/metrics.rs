@@ -38,6 +38,10 @@ const CODES: [&str; 17] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
+/// The codes that stand at 0 before they come: OK, UNKNOWN, INTERNAL, UNAVAILABLE.
+const FROM_THE_START: [usize; 4] = [0, UNKNOWN, 13, 14];
+/// That of a call that did what it was asked.
+const OK: usize = 0;
 /// Where a code has no name.
 const UNKNOWN: usize = 2;
 
@@ -149,12 +153,17 @@ impl Metrics {
                     bank.get_or_create_owned(&labels),
                 )
             });
-            Arc::new(MethodMetrics {
+            let method = MethodMetrics {
                 name,
                 answered: answered.clone(),
                 codes: Default::default(),
                 times,
-            })
+            };
+            // A count that appears has not grown for who looks at its growth.
+            for code in FROM_THE_START {
+                method.counter(code);
+            }
+            Arc::new(method)
         };
         let methods = methods
             .into_iter()
@@ -215,23 +224,31 @@ impl CallMetrics {
 }
 
 impl MethodMetrics {
-    /// Counts an answer with a code of gRPC, 0 to 16. `bank` is zero where no bank was asked.
+    /// Counts an answer with a code of gRPC, 0 to 16. `bank` is zero where no bank was asked. Times count where the
+    /// code is OK: of what was not answered in time nobody knows who took it.
     pub fn answered(&self, code: usize, own: Duration, bank: Duration) {
-        let code = if code < CODES.len() { code } else { UNKNOWN };
-        if let (Some(counter), Some(name)) = (self.codes.get(code), CODES.get(code)) {
-            let labels = || AnswerLabels {
-                method: self.name.clone(),
-                code: name,
-            };
-            let counter = counter.get_or_init(|| self.answered.get_or_create_owned(&labels()));
+        if let Some(counter) = self.counter(code) {
             counter.inc();
         }
-        if let Some((own_seconds, bank_seconds)) = &self.times {
+        if let Some((own_seconds, bank_seconds)) = self.times.as_ref().filter(|_| code == OK) {
             own_seconds.observe(own.as_secs_f64());
             if !bank.is_zero() {
                 bank_seconds.observe(bank.as_secs_f64());
             }
         }
+    }
+}
+
+impl MethodMetrics {
+    fn counter(&self, code: usize) -> Option<&Counter> {
+        let code = if code < CODES.len() { code } else { UNKNOWN };
+        let name = CODES.get(code)?;
+        let labels = || AnswerLabels {
+            method: self.name.clone(),
+            code: name,
+        };
+        let counter = self.codes.get(code)?;
+        Some(counter.get_or_init(|| self.answered.get_or_create_owned(&labels())))
     }
 }
 
@@ -276,7 +293,8 @@ mod tests {
             "payswitch_calls_total{method=\"S/Pay\",code=\"UNAVAILABLE\"} 1",
             "payswitch_calls_total{method=\"S/Watch\",code=\"OK\"} 1",
             "payswitch_calls_total{method=\"other\",code=\"UNKNOWN\"} 1",
-            "payswitch_call_own_seconds_count{method=\"S/Pay\"} 2",
+            "payswitch_calls_total{method=\"S/Pay\",code=\"INTERNAL\"} 0",
+            "payswitch_call_own_seconds_count{method=\"S/Pay\"} 1",
             "payswitch_call_bank_seconds_count{method=\"S/Pay\"} 1",
             "payswitch_call_bank_seconds_bucket{le=\"0.064\",method=\"S/Pay\"} 1",
             "# TYPE payswitch_lines gauge",

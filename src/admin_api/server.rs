@@ -117,7 +117,7 @@ pub struct Dependencies {
     pub payouts: Arc<Payouts>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// What it shows certificates for, and when each ends, in seconds of Unix time.
+    /// The certificates that payswitch shows, and when each ends, in seconds of Unix time.
     pub certificate_ends: Vec<(String, u64)>,
     /// The time.
     pub clock: Arc<dyn Clock>,

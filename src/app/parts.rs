@@ -98,6 +98,8 @@ pub struct Parts {
     pub merchant_api_tls: rustls::ServerConfig,
     /// The operators' API's TLS, where there is such a door.
     pub admin_api_tls: Option<rustls::ServerConfig>,
+    /// The certificates that the doors show, and when each ends, in seconds of Unix time.
+    pub certificate_ends: Vec<(String, u64)>,
 }
 
 impl Parts {
@@ -133,6 +135,7 @@ impl Parts {
             host_key_loader: Some(host_key_loader),
             merchant_api_tls,
             admin_api_tls,
+            certificate_ends: door_certificate_ends(config)?,
         })
     }
 }
@@ -161,17 +164,25 @@ fn admin_api_tls(
     Ok(tls::server_config(&certificate, &private_key, clients)?)
 }
 
-/// When the certificates end that payswitch shows, in seconds of Unix time: of its doors, and to each bank. What can't be
-/// read was refused before, or is no file.
-pub(super) fn certificate_ends(config: &Config, profiles: &[HostProfile]) -> Vec<(String, u64)> {
-    let admin_api = config.admin_api.as_ref();
-    let doors = [
-        ("merchant_api", Some(&config.merchant_api.certificate)),
-        ("admin_api", admin_api.map(|it| &it.certificate)),
-    ];
-    let doors = doors
-        .into_iter()
-        .filter_map(|(door, path)| Some((door.to_owned(), std::fs::read(path?).ok()?)));
+/// When the certificates end that the doors show, in seconds of Unix time.
+fn door_certificate_ends(config: &Config) -> Result<Vec<(String, u64)>, StartError> {
+    let merchant_api = &config.merchant_api.certificate;
+    let admin_api = config.admin_api.as_ref().map(|it| &it.certificate);
+    let mut ends = Vec::new();
+    for (door, path) in [
+        ("merchant_api", Some(merchant_api)),
+        ("admin_api", admin_api),
+    ] {
+        if let Some(path) = path {
+            let end = tls::certificate_end(&read(path)?);
+            ends.extend(end.map(|end| (door.to_owned(), end)));
+        }
+    }
+    Ok(ends)
+}
+
+/// When the certificates end that are shown to banks. One that can't be read ends the start later.
+pub(super) fn host_certificate_ends(profiles: &[HostProfile]) -> Vec<(String, u64)> {
     let to_banks = profiles.iter().filter_map(|profile| {
         let pem = match &profile.tls.client_certificate {
             PemSource::File(path) => std::fs::read(path).ok()?,
@@ -180,7 +191,7 @@ pub(super) fn certificate_ends(config: &Config, profiles: &[HostProfile]) -> Vec
         Some((format!("host {}", profile.host_id), pem))
     });
     let end = |(name, pem): (String, Vec<u8>)| Some((name, tls::certificate_end(&pem)?));
-    doors.chain(to_banks).filter_map(end).collect()
+    to_banks.filter_map(end).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StartError> {

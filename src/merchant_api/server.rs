@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorSet, ServiceDescriptorProto};
 use tokio::sync::watch;
 use tonic::service::Routes;
 
@@ -101,7 +101,7 @@ pub struct Dependencies {
     pub calls: CallMetrics,
 }
 
-/// The methods of the API.
+/// The methods of the services that are served.
 ///
 /// # Errors
 /// When the descriptions are broken.
@@ -110,7 +110,11 @@ pub fn methods() -> Result<Vec<MethodName>, ServeError> {
     let files = files.map_err(tonic_reflection::server::Error::from)?;
     let mut methods = Vec::new();
     for file in &files.file {
-        for service in &file.service {
+        let served = |service: &&ServiceDescriptorProto| {
+            let name = format!("{}.{}", file.package(), service.name());
+            SERVICES.contains(&&*name)
+        };
+        for service in file.service.iter().filter(served) {
             for method in &service.method {
                 let name = format!("{}/{}", service.name(), method.name());
                 methods.push(MethodName {

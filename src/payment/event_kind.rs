@@ -73,6 +73,33 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Those of payments.
+    pub const OF_PAYMENTS: [Self; 23] = [
+        Self::PaymentAuthorized,
+        Self::PaymentDeclined,
+        Self::PaymentFailed,
+        Self::PaymentPending,
+        Self::PaymentCaptured,
+        Self::PaymentVoiding,
+        Self::PaymentVoided,
+        Self::PaymentReversing,
+        Self::PaymentReversed,
+        Self::ReleasePending,
+        Self::PaymentReleased,
+        Self::PaymentExpired,
+        Self::CapturePending,
+        Self::CaptureFailed,
+        Self::IncrementPending,
+        Self::PaymentIncremented,
+        Self::IncrementFailed,
+        Self::RefundPending,
+        Self::RefundMade,
+        Self::RefundFailed,
+        Self::VoidFailed,
+        Self::Chargeback,
+        Self::ChargebackReversed,
+    ];
+
     /// The kind of what happened. Each change of a payment that is recorded already is one event.
     #[must_use]
     pub fn of(event: &PaymentEvent) -> Self {

@@ -22,7 +22,6 @@ use crate::ledger::template::journal_of;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::approved_part;
-use crate::payment::event_kind::EventKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::refunded_of_capture;
 use crate::payment::settlement::ItemChange;
@@ -50,11 +49,6 @@ impl Store {
             .writer
             .submit(Request::Change(Box::new(rows)))
             .await?;
-        if let (Written::Committed(_), Some(PaymentChange::Adjusted { adjustment, .. })) =
-            (&written, change.payment)
-        {
-            self.count_event(EventKind::of(&adjustment.event));
-        }
         Ok(match written {
             Written::Committed(moved) => Verdict::Committed {
                 payment: moved.and_then(|moved| moved_payment(change, *moved)),

@@ -31,7 +31,7 @@ mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
@@ -51,7 +51,6 @@ use self::retention::{PRUNE_EVERY, prune};
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::config::store::StoreConfig;
-use crate::payment::event_kind::EventKind;
 use crate::payment::ids::NodeId;
 use crate::random::Random;
 
@@ -74,8 +73,6 @@ struct Inner {
     readers: Readers,
     housekeeping: Arc<Housekeeping>,
     connection_log: ConnectionLog,
-    /// How many events of each kind this process has committed.
-    events: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Store {
@@ -126,7 +123,6 @@ impl Store {
                 writer,
                 readers,
                 housekeeping,
-                events: Mutex::default(),
             }),
         })
     }
@@ -200,23 +196,14 @@ impl Store {
         self.inner.writer.committed()
     }
 
-    /// How many events of each kind this process has committed to payments.
+    /// How many events of each kind this process has committed to payments. Those of a COMMIT that was not confirmed
+    /// are missing.
     #[must_use]
     pub fn committed_events(&self) -> BTreeMap<&'static str, u64> {
-        let events = &self.inner.events;
-        events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.inner.writer.committed_events()
     }
 
-    fn count_event(&self, kind: EventKind) {
-        let events = &self.inner.events;
-        let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
-        *events.entry(kind.name()).or_default() += 1;
-    }
-
-    /// How many changes wait for the writer.
+    /// How many changes and other statements wait for the writer.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.inner.writer.waiting()

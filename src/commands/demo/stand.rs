@@ -250,6 +250,13 @@ pub async fn start_gateway(
             &pki.admin.key_pem(),
             ClientCertificates::Mandatory(pki.operators_root.certificate_pem().as_bytes()),
         )?),
+        certificate_ends: [("merchant_api", &pki.gateway), ("admin_api", &pki.admin)]
+            .into_iter()
+            .filter_map(|(door, identity)| {
+                let end = tls::certificate_end(identity.certificate_pem().as_bytes())?;
+                Some((door.to_owned(), end))
+            })
+            .collect(),
     };
     let gateway = app::start(&config, parts).await?;
     if !gateway.wait_for_hosts().await {

@@ -1,5 +1,6 @@
-//! How SQLite goes about the statements of the tests: none may pass through the whole of a table that grows. SQLite is
-//! asked and not PostgreSQL, because its plans hang on the statement and the indexes alone, however few rows there are.
+//! How SQLite goes about the statements that the library's tests run: none may pass through the whole of a table that
+//! grows. SQLite is asked and not PostgreSQL, because its plans hang on the statement and the indexes alone, however few
+//! rows there are. Statements that share a text are not looked at.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -7,33 +8,45 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use crate::random::HashSet;
 
-/// The tables that grow with payments, callers, reports and statements.
-const GROWING: [&str; 24] = [
-    "audit",
-    "bank_lines",
-    "bank_statements",
-    "captures",
-    "client_connections",
-    "difference_changes",
-    "events",
-    "idempotency",
-    "item_fees",
-    "journals",
-    "late_responses",
-    "ledger_lines",
-    "operations",
-    "payments",
-    "payouts",
-    "quarantine",
-    "refunds",
-    "report_lines",
-    "settlement_batches",
-    "settlement_differences",
-    "settlement_imports",
-    "settlement_items",
-    "settlement_totals",
-    "used_envelopes",
+/// What may be passed through: tables that grow with hosts, merchants, people, days and files, if at all, and rows that
+/// a statement has of its own. Any other name is a table that grows, or stands for one.
+const SMALL: [&str; 29] = [
+    "business_days",
+    "ledger_checkpoints",
+    "ledger_seals",
+    "merchant_account_changes",
+    "merchants",
+    "nodes",
+    "operators",
+    "schema_migrations",
+    "sequences",
+    "stores",
+    // Reports, one row a file.
+    "imports",
+    // Accounts of merchants that change.
+    "changes",
+    // Rows of the statement's own.
+    "(subquery-5)",
+    "(subquery-6)",
+    "changed",
+    "days",
+    "decided",
+    "found",
+    "leaving",
+    "n",
+    "new",
+    "numbered",
+    "page",
+    "returning_items",
+    "said",
+    "untold",
+    "CONSTANT",
+    "payment_orders",
+    "api_keys",
 ];
+
+/// Lists that operators filter, and that are read in the order of their names until a page is full.
+const FILTERED_LISTS: [&str; 1] = ["settlement_differences"];
 
 /// Looks at each statement once.
 ///
@@ -45,9 +58,10 @@ pub(super) async fn check(connection: &mut SqliteConnection, text: &str) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(text.to_owned());
-    // An INSERT looks at what refers to its rows only while a foreign key is violated, and of several statements
-    // SQLite would explain the first.
-    if !is_new || text.starts_with("INSERT") || text.contains("; ") {
+    // The plan of an INSERT of values shows who refers to its rows, which SQLite looks for only while a foreign key is
+    // violated. Of several statements it would explain the first.
+    let only_inserts = text.starts_with("INSERT") && !text.contains("SELECT");
+    if !is_new || only_inserts || text.contains("; ") {
         return;
     }
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
@@ -55,18 +69,31 @@ pub(super) async fn check(connection: &mut SqliteConnection, text: &str) {
     let plan = sqlx::query(explain).fetch_all(&mut *connection).await;
     for step in plan.unwrap_or_default() {
         let step: String = step.get("detail");
-        assert!(
-            !passes_through(connection, text, &step).await,
-            "expected an index for each part of the statement, got {step:?} of {text}"
-        );
+        if passes_through(connection, text, &step).await {
+            // Whoever tries again finds it again.
+            let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.remove(text);
+            drop(seen);
+            panic!("expected an index for each part of the statement, got {step:?} of {text}");
+        }
     }
 }
 
 async fn passes_through(connection: &mut SqliteConnection, text: &str, step: &str) -> bool {
-    // The first page of a list that is not filtered.
-    let is_a_page = !text.contains(" WHERE ") && text.contains(" LIMIT ");
-    match step.split(' ').collect::<Vec<_>>().as_slice() {
-        ["SCAN", table, ..] if !GROWING.contains(table) || is_a_page => false,
+    let is_a_page = text.contains(" LIMIT ");
+    let words: Vec<&str> = step.split(' ').collect();
+    match words.as_slice() {
+        ["SCAN", rows, ..]
+            if SMALL.contains(rows) || rows.starts_with(|it: char| it.is_ascii_digit()) =>
+        {
+            false
+        }
+        // The first page of a list that is not filtered, or of one that may be.
+        ["SCAN", table, "USING", ..]
+            if is_a_page && (!text.contains(" WHERE ") || FILTERED_LISTS.contains(table)) =>
+        {
+            false
+        }
         // The index may be of a part of the table.
         ["SCAN", _, "USING", .., index] => {
             let of_all =
@@ -75,9 +102,9 @@ async fn passes_through(connection: &mut SqliteConnection, text: &str, step: &st
             partial.is_ok_and(|row| row.get::<i64, _>(0) == 0)
         }
         ["SCAN", ..] => true,
-        // All rows are of this stream.
-        ["SEARCH", table, .., "(stream=?)"] => {
-            GROWING.contains(table) && !text.ends_with(" LIMIT 1")
+        // All rows are of this stream; there is one row of positions.
+        ["SEARCH", table, ..] if step.contains("(stream=?)") => {
+            *table != "positions" && !text.ends_with(" LIMIT 1")
         }
         _ => false,
     }
@@ -124,6 +151,11 @@ mod tests {
             (
                 "SEARCH events USING PRIMARY KEY (stream=?)",
                 "SELECT * FROM events WHERE stream = 0 AND kind = $1",
+                true,
+            ),
+            (
+                "SCAN batches",
+                "SELECT * FROM settlement_batches AS batches",
                 true,
             ),
         ] {

@@ -67,7 +67,6 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "bank_statements",
     "legal_names",
     "told_discrepancies",
-    "discrepancy_kinds",
 ];
 
 /// Makes a database as version 2 left it.

@@ -12,9 +12,10 @@ pub(in crate::store) mod queue;
 pub(in crate::store) mod rows;
 pub(in crate::store) mod transaction;
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,6 +31,7 @@ use super::database::engine::Engine;
 use super::database::fault::Fault;
 use super::database::many_rows::Texts;
 use super::error::StoreError;
+use crate::payment::event_kind::EventKind;
 
 /// How long a caller waits for its verdict before it is told that the outcome is not known: longer than
 /// a writer that has a database takes for the changes that may wait before this one.
@@ -60,7 +62,11 @@ pub(in crate::store) struct Writer {
     connections: Arc<AtomicU64>,
     /// Changes with each batch that is committed.
     committed: watch::Receiver<()>,
+    events: Arc<CommittedEvents>,
 }
+
+/// How many events of each kind were committed to payments.
+type CommittedEvents = Mutex<BTreeMap<&'static str, u64>>;
 
 impl Writer {
     /// Starts the task. It holds `lock` until it ends.
@@ -76,6 +82,8 @@ impl Writer {
         let up = Arc::new(AtomicBool::new(true));
         let connections = Arc::new(AtomicU64::new(0));
         let (commits, committed) = watch::channel(());
+        let none_yet = EventKind::OF_PAYMENTS.map(|kind| (kind.name(), 0));
+        let events = Arc::new(CommittedEvents::new(none_yet.into()));
         let task = Task {
             database,
             connection: Some(connection),
@@ -83,6 +91,7 @@ impl Writer {
             up: up.clone(),
             connections: Arc::clone(&connections),
             commits,
+            events: Arc::clone(&events),
             down: None,
             refused_at: None,
             _lock: lock,
@@ -93,12 +102,19 @@ impl Writer {
             up,
             connections,
             committed,
+            events,
         }
     }
 
     /// Changes with each batch that this writer commits.
     pub(in crate::store) fn committed(&self) -> watch::Receiver<()> {
         self.committed.clone()
+    }
+
+    /// How many events of each kind this writer has committed to payments.
+    pub(in crate::store) fn committed_events(&self) -> BTreeMap<&'static str, u64> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.clone()
     }
 
     /// How many requests wait.
@@ -188,6 +204,7 @@ struct Task {
     up: Arc<AtomicBool>,
     connections: Arc<AtomicU64>,
     commits: watch::Sender<()>,
+    events: Arc<CommittedEvents>,
     down: Option<Down>,
     /// When a batch could not be written last.
     refused_at: Option<Instant>,
@@ -251,6 +268,7 @@ impl Task {
             match self.attempt(batch, mode).await {
                 Ok(Batched::Committed(results)) => {
                     self.found_well(batch);
+                    self.count_events(batch);
                     self.commits.send_replace(());
                     tell_left_out(left_out);
                     return Ok(results);
@@ -327,6 +345,18 @@ impl Task {
         if took_a_change || !refused_lately {
             self.refused_at = None;
             self.up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn count_events(&self, batch: &Batch) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        for queued in &batch.requests {
+            if let Request::Change(rows) = &queued.request
+                && let Some(row) = &rows.adjusted
+            {
+                let kind = EventKind::of(&row.adjustment.event);
+                *events.entry(kind.name()).or_default() += 1;
+            }
         }
     }
 
