@@ -2,8 +2,8 @@
 //!
 //! One task reads what was committed since its last look, whoever committed it: positions come in the order of the
 //! commits, so nothing behind the last one can appear later. It looks when this node has committed, and every few
-//! milliseconds for what other nodes have. Those who watch share what it read. One who is too slow
-//! loses its place in the queue of its merchant, and is told so; it holds up nobody.
+//! milliseconds for what other nodes have. Those who watch share what it read. One who is too slow loses its place in
+//! the queue of its merchant, and is told so; it holds up nobody.
 //!
 //! Nobody watching, nothing is read.
 

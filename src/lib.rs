@@ -19,7 +19,8 @@
 //! - [`shares`]: places that merchants and banks share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`stack`]: wipes what a computation on a card leaves there.
-//! - [`telemetry`]: what the program says while it runs. [`metrics`]: what it counts. [`fault_points`]: where a test kills it.
+//! - [`telemetry`]: what the program says while it runs. [`metrics`]: what it counts.
+//!   [`fault_points`]: where a test kills it.
 //! - [`certs`]: makes the development PKI.
 //!
 //! ARCHITECTURE.md has the layers, what always holds, and what a new operation needs.

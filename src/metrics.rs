@@ -38,12 +38,14 @@ const CODES: [&str; 17] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
-/// The codes that stand at 0 before they come: OK, UNKNOWN, INTERNAL, UNAVAILABLE.
-const FROM_THE_START: [usize; 4] = [0, UNKNOWN, 13, 14];
 /// That of a call that did what it was asked.
 const OK: usize = 0;
 /// Where a code has no name.
 const UNKNOWN: usize = 2;
+const INTERNAL: usize = 13;
+const UNAVAILABLE: usize = 14;
+/// The codes that stand at 0 before they come.
+const FROM_THE_START: [usize; 4] = [OK, UNKNOWN, INTERNAL, UNAVAILABLE];
 
 /// Stands for all methods that there are not: a caller may name any number of them.
 const OTHER: &str = "other";
@@ -111,6 +113,25 @@ pub struct Figure {
     pub labels: Vec<(&'static str, String)>,
     /// Its value.
     pub value: u64,
+}
+
+impl Figure {
+    /// What goes up and down.
+    #[must_use]
+    pub fn standing(
+        name: &'static str,
+        help: &'static str,
+        labels: Vec<(&'static str, String)>,
+        value: u64,
+    ) -> Self {
+        Self {
+            name,
+            help,
+            counts: false,
+            labels,
+            value,
+        }
+    }
 }
 
 impl Metrics {
@@ -237,9 +258,7 @@ impl MethodMetrics {
             }
         }
     }
-}
 
-impl MethodMetrics {
     fn counter(&self, code: usize) -> Option<&Counter> {
         let code = if code < CODES.len() { code } else { UNKNOWN };
         let name = CODES.get(code)?;

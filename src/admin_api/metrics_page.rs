@@ -21,9 +21,11 @@ use super::lines::HostLines;
 use crate::clock::Clock;
 use crate::grpc::status;
 use crate::hosts::service::HostView;
+use crate::hosts::status::LineStatus;
 use crate::metrics::{Figure, Metrics};
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::reads::owed::OwedCount;
 
 /// OpenMetrics 1.0, "Overall structure".
 const OPEN_METRICS: HeaderValue =
@@ -48,43 +50,33 @@ impl MetricsPage {
     }
 
     async fn text(&self) -> Result<String, StoreError> {
-        let mut figures = self.of_the_store().await?;
+        let mut figures = self.of_the_store();
+        figures.extend(self.of_what_is_owed().await?);
         figures.extend(self.of_the_lines());
-        figures.extend(self.certificate_ends.iter().map(|(of, end)| Figure {
-            name: "certificate_not_after_seconds",
-            help: "When the certificate ends that payswitch shows, as Unix time",
-            counts: false,
-            labels: vec![("of", of.clone())],
-            value: *end,
+        figures.extend(self.certificate_ends.iter().map(|(of, end)| {
+            let help = "When the certificate ends that payswitch shows, as Unix time";
+            let labels = vec![("of", of.clone())];
+            Figure::standing("certificate_not_after_seconds", help, labels, *end)
         }));
         Ok(self.metrics.text(&figures))
     }
 
-    async fn of_the_store(&self) -> Result<Vec<Figure>, StoreError> {
-        let figure = |name, help, counts, labels, value| Figure {
-            name,
-            help,
-            counts,
-            labels,
+    fn of_the_store(&self) -> Vec<Figure> {
+        let events = self.store.committed_events().into_iter();
+        let events = events.map(|(kind, value)| Figure {
+            name: "events",
+            help: "What happened to payments, by this gateway",
+            counts: true,
+            labels: vec![("kind", kind.to_owned())],
             value,
-        };
-        let mut figures: Vec<Figure> = self
-            .store
-            .committed_events()
-            .into_iter()
-            .map(|(kind, count)| {
-                let help = "What happened to payments, by this gateway";
-                figure("events", help, true, vec![("kind", kind.to_owned())], count)
-            })
-            .collect();
+        });
         let help = "Changes and other statements that wait to be written";
-        figures.push(figure(
-            "store_waiting",
-            help,
-            false,
-            Vec::new(),
-            self.store.waiting(),
-        ));
+        let waiting = self.store.waiting();
+        let waiting = Figure::standing("store_waiting", help, Vec::new(), waiting);
+        events.chain([waiting]).collect()
+    }
+
+    async fn of_what_is_owed(&self) -> Result<Vec<Figure>, StoreError> {
         let owed = match self.store.count_owed().await {
             // One row that can't be read hides no other figure.
             Err(error @ StoreError::Corrupt { .. }) => {
@@ -93,75 +85,66 @@ impl MetricsPage {
             }
             owed => owed?,
         };
-        let labels = |host: &str, kind: &'static str| {
-            vec![("host", host.to_owned()), ("kind", kind.to_owned())]
-        };
-        for it in &owed {
-            let help = "Messages that are owed to hosts, by all gateways";
-            let labels = labels(it.host_id.as_str(), it.kind.name());
-            figures.push(figure("owed", help, false, labels, it.owed));
-        }
-        for it in &owed {
-            let help = "Of those, how many wait for an operator";
-            let labels = labels(it.host_id.as_str(), it.kind.name());
-            figures.push(figure("owed_suspended", help, false, labels, it.suspended));
-        }
         let now = self.clock.now().as_i64();
-        for it in &owed {
-            let help = "How long the oldest of those is owed";
-            let labels = labels(it.host_id.as_str(), it.kind.name());
-            let age = now.saturating_sub(it.oldest.as_i64()).max(0) / 1000;
-            let age = u64::try_from(age).unwrap_or(0);
-            figures.push(figure("owed_oldest_seconds", help, false, labels, age));
-        }
-        Ok(figures)
+        let age_s = |it: &OwedCount| {
+            u64::try_from(now.saturating_sub(it.oldest.as_i64()) / 1000).unwrap_or(0)
+        };
+        let each = |name, help, value: &dyn Fn(&OwedCount) -> u64| -> Vec<Figure> {
+            let figure = |it: &OwedCount| {
+                let host = ("host", it.host_id.to_string());
+                let labels = vec![host, ("kind", it.kind.name().to_owned())];
+                Figure::standing(name, help, labels, value(it))
+            };
+            owed.iter().map(figure).collect()
+        };
+        Ok([
+            each(
+                "owed",
+                "Messages that are owed to hosts, by all gateways",
+                &|it| it.owed,
+            ),
+            each(
+                "owed_suspended",
+                "Of those, how many wait for an operator",
+                &|it| it.suspended,
+            ),
+            each(
+                "owed_oldest_seconds",
+                "How long the oldest of those is owed",
+                &age_s,
+            ),
+        ]
+        .concat())
     }
 
     fn of_the_lines(&self) -> Vec<Figure> {
         let hosts = self.lines.hosts();
-        let figures_of = |name, help, value: fn(&LinesOfAHost) -> u64| {
-            hosts.iter().map(move |host| Figure {
-                name,
-                help,
-                counts: false,
-                labels: vec![("host", host.status.host_id.to_string())],
-                value: value(&LinesOfAHost::of(host)),
-            })
+        let each = |name, help, value: fn(&[LineStatus]) -> usize| -> Vec<Figure> {
+            let figure = |host: &HostView| {
+                let labels = vec![("host", host.status.host_id.to_string())];
+                let value = u64::try_from(value(&host.status.lines)).unwrap_or(u64::MAX);
+                Figure::standing(name, help, labels, value)
+            };
+            hosts.iter().map(figure).collect()
         };
-        figures_of(
-            "host_lines",
-            "Lines of the host that are configured",
-            |it| it.all,
-        )
-        .chain(figures_of(
-            "host_lines_signed_on",
-            "Of those, how many take payments",
-            |it| it.signed_on,
-        ))
-        .chain(figures_of(
-            "host_in_flight",
-            "Messages that wait for the host's answer",
-            |it| it.in_flight,
-        ))
-        .collect()
-    }
-}
-
-struct LinesOfAHost {
-    all: u64,
-    signed_on: u64,
-    in_flight: u64,
-}
-
-impl LinesOfAHost {
-    fn of(host: &HostView) -> Self {
-        let lines = &host.status.lines;
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        Self {
-            all: count(lines.len()),
-            signed_on: count(lines.iter().filter(|line| line.signed_on).count()),
-            in_flight: count(lines.iter().map(|line| line.in_flight).sum()),
-        }
+        [
+            each(
+                "host_lines",
+                "Lines of the host that are configured",
+                |lines| lines.len(),
+            ),
+            each(
+                "host_lines_signed_on",
+                "Of those, how many take payments",
+                |lines| lines.iter().filter(|line| line.signed_on).count(),
+            ),
+            each(
+                "host_in_flight",
+                "Messages that wait for the host's answer",
+                |lines| lines.iter().map(|line| line.in_flight).sum(),
+            ),
+        ]
+        .concat()
     }
 }
 

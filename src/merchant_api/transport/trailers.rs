@@ -2,8 +2,8 @@
 //!
 //! A handler puts a [`BankTime`] into the extensions of its response. [`Timed`] measures the whole
 //! call, from the request's headers to the answer's trailers, and appends [`BANK_US`] and [`OWN_US`] to
-//! the trailers frame in which tonic sends `grpc-status`, where the answer is counted too. tonic itself puts the metadata of a response
-//! into the headers, which leave before the call has ended.
+//! the trailers frame in which tonic sends `grpc-status`, where the answer is counted too. tonic itself puts
+//! the metadata of a response into the headers, which leave before the call has ended.
 
 use std::convert::Infallible;
 use std::pin::Pin;
