@@ -49,6 +49,11 @@ async fn equal_lines_count_as_often_as_they_are_and_a_second_delivery_counts_non
     let taken = desk.take(&overlapping.text()).await;
     assert_eq!(taken.statements[0].counts.unmatched, 1);
     assert!(taken.statements[0].statement.breaks_chain());
+    // Another account has the same lines, which are no other lines of this one.
+    let other = Desk::of_account(&scene, "other".parse().unwrap());
+    let taken = other.take(&FIRST.text()).await;
+    assert_eq!(taken.statements[0].counts.unmatched, 2);
+    std::fs::remove_dir_all(&other.folder).unwrap();
     // What follows has lines of its own, also one that looks the same.
     let next = Camt {
         id: "S3",

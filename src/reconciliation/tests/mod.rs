@@ -58,8 +58,12 @@ struct Desk {
 
 impl Desk {
     fn of(scene: &Scene) -> Self {
+        Self::of_account(scene, account())
+    }
+
+    fn of_account(scene: &Scene, name: BankAccountName) -> Self {
         let account = StatementAccount {
-            name: account(),
+            name,
             number: "GB82WEST12345698765432".parse().unwrap(),
             format: StatementFormat::Camt,
             currency: "EUR".parse().unwrap(),
@@ -86,7 +90,7 @@ impl Desk {
 
     async fn try_take(&self, text: &str) -> Result<TakenFile, StatementImportError> {
         let given = GivenStatements {
-            account: account(),
+            account: self.account.name,
             name: "statement.xml".to_owned(),
             sha256: None,
             operator: "anna".to_owned(),
