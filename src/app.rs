@@ -202,6 +202,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         clock: Arc::clone(&clock),
         random: random.clone(),
         limit: config.merchant_api.concurrent_calls,
+        metrics: Arc::clone(&metrics),
     }));
     if store.exclusive() {
         // Nobody else can have this database open, so whatever is unfinished was left by the dead.
@@ -303,7 +304,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         opener,
         connections: config.merchant_api.connections,
         concurrent_calls: config.merchant_api.concurrent_calls,
-        calls: metrics.calls().clone(),
+        metrics: Arc::clone(&metrics),
     };
     let serving_operators = operators_door.map(|door| {
         let dependencies = admin_api::server::Dependencies {

@@ -66,7 +66,12 @@ pub struct MethodName {
 pub struct Metrics {
     registry: Registry,
     calls: CallMetrics,
+    bounds: Family<BoundLabels, Counter>,
 }
+
+/// Counts how often one bound was reached: something was refused, or ended early.
+#[derive(Debug, Clone, Default)]
+pub struct BoundCounter(Counter);
 
 /// The answers to merchants' calls, by method and code, and how long they took.
 #[derive(Debug, Clone)]
@@ -92,6 +97,11 @@ pub struct MethodMetrics {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
     method: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BoundLabels {
+    bound: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -145,6 +155,12 @@ impl Metrics {
             "Calls of merchants that were answered",
             answered.clone(),
         );
+        let bounds = Family::<BoundLabels, Counter>::default();
+        registry.register(
+            "bound_reached",
+            "What was refused or ended because a bound was reached",
+            bounds.clone(),
+        );
         // Half a millisecond to four seconds, and four milliseconds to half a minute.
         let own = Family::<MethodLabels, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.0005, 2.0, 14))
@@ -194,7 +210,14 @@ impl Metrics {
         Self {
             registry,
             calls: CallMetrics(Arc::new(Calls { methods, other })),
+            bounds,
         }
+    }
+
+    /// Where it is counted that the bound of this name was reached. It stands at 0 from now on.
+    #[must_use]
+    pub fn bound(&self, bound: &'static str) -> BoundCounter {
+        BoundCounter(self.bounds.get_or_create_owned(&BoundLabels { bound }))
     }
 
     /// Where calls are counted.
@@ -232,6 +255,19 @@ impl Metrics {
             .and_then(|()| encode_registry(&mut text, &now))
             .and_then(|()| encode_eof(&mut text));
         text
+    }
+}
+
+impl BoundCounter {
+    /// Counts once more.
+    pub fn reached(&self) {
+        self.0.inc();
+    }
+
+    /// How often so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.get()
     }
 }
 
@@ -294,6 +330,9 @@ mod tests {
             .of("/x.S/Watch")
             .answered(0, ms(90_000), ms(0));
         metrics.calls().of("/x.S/NoSuch").answered(99, ms(1), ms(0));
+        assert_eq!(metrics.bound("reads").count(), 0);
+        metrics.bound("calls").reached();
+        metrics.bound("calls").reached();
         let figure = |name, counts, label: &str, value| Figure {
             name,
             help: "What stands",
@@ -316,6 +355,8 @@ mod tests {
             "payswitch_call_own_seconds_count{method=\"S/Pay\"} 1",
             "payswitch_call_bank_seconds_count{method=\"S/Pay\"} 1",
             "payswitch_call_bank_seconds_bucket{le=\"0.064\",method=\"S/Pay\"} 1",
+            "payswitch_bound_reached_total{bound=\"reads\"} 0",
+            "payswitch_bound_reached_total{bound=\"calls\"} 2",
             "# TYPE payswitch_lines gauge",
             "payswitch_lines{host=\"b\"} 0",
             "payswitch_events_total{host=\"a\"} 7",

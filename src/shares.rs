@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::metrics::BoundCounter;
+
 /// Places for parties of one kind. Clones share the same places.
 pub struct Shares<P: Ord + Clone>(Arc<Inner<P>>);
 
@@ -22,6 +24,8 @@ struct Inner<P> {
     limit: usize,
     /// The most places of one party.
     most_per_party: usize,
+    /// How often a party got none, or not at once.
+    refused: BoundCounter,
     holders: Mutex<Holders<P>>,
 }
 
@@ -71,21 +75,24 @@ impl<P: Ord + Clone> std::fmt::Debug for Place<P> {
 impl<P: Ord + Clone> Shares<P> {
     /// `limit` places that parties share. `n` parties together hold at most `limit` times (1 + 1/2 + ... + 1/n): a
     /// party goes beyond the limit only up to its share, which is smaller the more parties there are.
+    ///
+    /// `refused` counts who asks for a place and gets none, or has to wait for one.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self::with(limit, limit)
+    pub fn new(limit: usize, refused: BoundCounter) -> Self {
+        Self::with(limit, limit, refused)
     }
 
     /// Places of which each party has `each` of its own, however many parties there are.
     #[must_use]
-    pub fn of_their_own(each: usize) -> Self {
-        Self::with(usize::MAX, each)
+    pub fn of_their_own(each: usize, refused: BoundCounter) -> Self {
+        Self::with(usize::MAX, each, refused)
     }
 
-    fn with(limit: usize, most_per_party: usize) -> Self {
+    fn with(limit: usize, most_per_party: usize, refused: BoundCounter) -> Self {
         Self(Arc::new(Inner {
             limit,
             most_per_party,
+            refused,
             holders: Mutex::new(Holders {
                 held: 0,
                 holding: 0,
@@ -97,8 +104,11 @@ impl<P: Ord + Clone> Shares<P> {
     /// A place for this party; `None` when none is left and it holds its share.
     #[must_use]
     pub fn take(&self, party: &P) -> Option<Place<P>> {
-        let mut holders = self.0.lock();
-        self.take_locked(&mut holders, party)
+        let place = self.take_locked(&mut self.0.lock(), party);
+        if place.is_none() {
+            self.0.refused.reached();
+        }
+        place
     }
 
     /// A place for this party, now or when one of its own is given back. How long to wait is the caller's to
@@ -114,6 +124,7 @@ impl<P: Ord + Clone> Shares<P> {
                 let party_state = holders.parties.entry(party.clone()).or_default();
                 let given_back = Arc::clone(&party_state.given_back);
                 if waiting.is_none() {
+                    self.0.refused.reached();
                     party_state.waiting += 1;
                     waiting = Some(Waiting {
                         shares: &self.0,
@@ -234,7 +245,7 @@ mod tests {
             // More parties than places: a share is nothing, and the limit holds.
             (1, "+a +b", "yes no"),
         ] {
-            let shares = Shares::new(limit);
+            let shares = Shares::new(limit, BoundCounter::default());
             let mut places = Vec::new();
             let mut said = Vec::new();
             for step in steps.split(' ') {
@@ -264,7 +275,7 @@ mod tests {
             limit in 1_usize..40,
             steps in prop::collection::vec((0_u8..6, prop::bool::weighted(0.7)), 0..300),
         ) {
-            let shares = Shares::new(limit);
+            let shares = Shares::new(limit, BoundCounter::default());
             let mut places: Vec<(u8, Place<u8>)> = Vec::new();
             for (party, takes) in steps {
                 let held_by = |party: u8| places.iter().filter(|(holder, _)| *holder == party).count();
@@ -291,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_party_waits_for_its_own_places_alone() {
-        let shares = Shares::of_their_own(1);
+        let shares = Shares::of_their_own(1, BoundCounter::default());
         let soon = Duration::from_millis(20);
         let first = shares.take(&"a").unwrap();
         assert!(timeout(soon, shares.wait(&"a")).await.is_err());

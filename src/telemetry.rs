@@ -6,8 +6,10 @@
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -20,6 +22,9 @@ pub enum LogFormat {
     /// A JSON object a line, for machines.
     Json,
 }
+
+/// How long a line that is repeated is not written again.
+const REPEATED_AFTER: Duration = Duration::from_secs(1);
 
 /// What is logged when `RUST_LOG` says nothing else.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,rustls=warn";
@@ -49,7 +54,50 @@ pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 
+/// A line of the log that may be repeated very often: it is written once a second at most, with how often it would have
+/// been.
+#[derive(Debug, Default)]
+pub struct Repeated(Mutex<(u64, Option<Instant>)>);
+
+impl Repeated {
+    /// One that was not written yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Mutex::new((0, None)))
+    }
+
+    /// How often it happened since the line was last written, if it is to be written now.
+    #[must_use]
+    pub fn now(&self) -> Option<u64> {
+        // Nothing panics while it is held.
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (times, written) = &mut *state;
+        *times = times.saturating_add(1);
+        let now = Instant::now();
+        if written.is_some_and(|at| now < at + REPEATED_AFTER) {
+            return None;
+        }
+        *written = Some(now);
+        Some(std::mem::take(times))
+    }
+}
+
 /// Whoever sets `NO_COLOR` to anything wants plain text, on a terminal too (no-color.org).
 fn no_colour_is_unset() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_line_is_counted() {
+        let line = Repeated::new();
+        assert_eq!(line.now(), Some(1));
+        assert_eq!([line.now(), line.now()], [None, None]);
+        let earlier = Instant::now().checked_sub(REPEATED_AFTER);
+        line.0.lock().unwrap().1 = earlier;
+        assert_eq!([line.now(), line.now()], [Some(3), None]);
+    }
 }

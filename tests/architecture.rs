@@ -56,7 +56,11 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows within one layer: (from, to). None of them may have a way back.
-const WITHIN_A_LAYER: &[(&str, &str)] = &[("certs", "card"), ("ledger", "payment")];
+const WITHIN_A_LAYER: &[(&str, &str)] = &[
+    ("certs", "card"),
+    ("ledger", "payment"),
+    ("shares", "metrics"),
+];
 
 /// The folder whose files are flows. A flow never uses another one.
 const FLOWS: &str = "flows";

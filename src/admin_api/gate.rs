@@ -26,6 +26,7 @@ use crate::grpc::caller_deadline::caller_deadline;
 use crate::grpc::connection::ConnectionHandle;
 use crate::grpc::status::{self, ErrorAnswer, with_reason};
 use crate::grpc::tls::{CertificateIdentity, Party};
+use crate::metrics::BoundCounter;
 use crate::payment::ids::OperatorName;
 use crate::store::Store;
 use crate::store::records::callers::{OperatorRecord, OperatorRole};
@@ -51,13 +52,16 @@ impl Party for OperatorName {
 pub(super) struct Gate {
     store: Store,
     room: Semaphore,
+    refused: BoundCounter,
 }
 
 impl Gate {
-    pub(super) fn new(store: Store) -> Self {
+    /// A gate that counts in `refused` whom it has no room for.
+    pub(super) fn new(store: Store, refused: BoundCounter) -> Self {
         Self {
             store,
             room: Semaphore::new(CONCURRENT_CALLS),
+            refused,
         }
     }
 
@@ -93,6 +97,7 @@ impl Gate {
         S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
     {
         let Ok(_room) = self.room.try_acquire() else {
+            self.refused.reached();
             return status::overloaded().into_http();
         };
         let name = match name_of_caller(&request) {
@@ -257,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_refused_because_the_store_is_down() {
         let store = TestDatabase::sqlite().await.open().await;
-        let gate = Gate::new(store.clone());
+        let gate = Gate::new(store.clone(), BoundCounter::default());
         store.close().await;
         let down = gate.operator("alice".parse().unwrap()).await.unwrap_err();
         let expected = "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms";

@@ -43,6 +43,7 @@ use super::rpc::reconciliation_admin_service::ReconciliationAdminApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
 use super::rpc::statement_service::StatementApi;
 use crate::clock::Clock;
+use crate::grpc::places::ConnectionBounds;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
 use crate::ledger_seals::sealer::LedgerSealer;
@@ -159,7 +160,7 @@ pub async fn serve(
         clock,
         random,
     } = dependencies;
-    let gate = Arc::new(Gate::new(store.clone()));
+    let gate = Arc::new(Gate::new(store.clone(), metrics.bound("operator_calls")));
     let audited = Audited {
         store: store.clone(),
         clock: Arc::clone(&clock),
@@ -167,7 +168,7 @@ pub async fn serve(
     };
     let connection_log = Arc::new(store.clone());
     let page = MetricsPage {
-        metrics,
+        metrics: Arc::clone(&metrics),
         certificate_ends: certificate_ends.into(),
         store: store.clone(),
         lines: Arc::clone(&lines),
@@ -253,7 +254,13 @@ pub async fn serve(
         routes: page.beside(services.into_axum_router(), &gate).into(),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
-        connections: CONNECTIONS,
+        connections: ConnectionBounds {
+            limit: CONNECTIONS,
+            refused: metrics.bound("operator_connections"),
+            ended: metrics.bound("operator_unidentified_connections"),
+            beyond_share: metrics.bound("connections_of_operator"),
+        },
+        free_calls_refused: metrics.bound("operator_free_calls"),
         connection_log,
         clock,
         random,

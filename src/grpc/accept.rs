@@ -5,22 +5,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::connection::{ClientStream, Recorder};
+use super::places::{ConnectionBounds, ConnectionPlace, ConnectionPlaces};
 use super::tls::{self, Party};
 use crate::clock::Clock;
 use crate::net::{Listener, Stream};
 use crate::payment::ids::ConnectionId;
 use crate::random::Random;
+use crate::telemetry::Repeated;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Handshakes at once; clients beyond it wait in the listen queue. Many, because a client that opens a
-/// connection and then says nothing keeps its turn until the time-out.
-const HANDSHAKES: usize = 1024;
 /// Connections that have shaken hands and wait to be served.
 const ACCEPTED: usize = 64;
 /// How long to wait when the machine refuses a new connection (no file descriptor left).
@@ -33,8 +32,7 @@ pub(crate) struct Acceptor {
     pub(crate) recorder: Recorder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Random,
-    /// Connections at once.
-    pub(crate) connections: usize,
+    pub(crate) bounds: ConnectionBounds,
 }
 
 impl Acceptor {
@@ -55,22 +53,26 @@ impl Acceptor {
         self,
         accepted: mpsc::Sender<Result<ClientStream<P>, io::Error>>,
     ) {
-        let places = Arc::new(Semaphore::new(self.connections));
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        let limit = self.bounds.limit;
+        let places = ConnectionPlaces::new(self.bounds);
+        let (not_accepted, turned_away) = (Repeated::new(), Repeated::new());
         loop {
-            let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else {
-                return;
-            };
             let (stream, peer) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    warn!(%error, "a client connection could not be accepted");
+                    if let Some(times) = not_accepted.now() {
+                        warn!(%error, times, "A client connection could not be accepted");
+                    }
+                    // A descriptor is free once that has ended.
+                    places.make_room();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                warn!(%peer, limit = self.connections, "a client was turned away: no place is left");
+            let Some(place) = places.take(peer.ip().to_canonical()) else {
+                if let Some(times) = turned_away.now() {
+                    warn!(%peer, limit, times, "A client was turned away: no place is left");
+                }
                 continue;
             };
             let handshake = Handshake {
@@ -82,9 +84,7 @@ impl Acceptor {
             };
             let accepted = accepted.clone();
             tokio::spawn(async move {
-                let stream = handshake.complete(stream, place).await;
-                drop(turn);
-                if let Some(stream) = stream {
+                if let Some(stream) = handshake.complete(stream, place).await {
                     // Without a receiver the server is stopping, and the connection ends here.
                     let _ = accepted.send(Ok(stream)).await;
                 }
@@ -105,10 +105,15 @@ impl Handshake {
     async fn complete<P: Party>(
         self,
         tcp: Stream,
-        place: OwnedSemaphorePermit,
+        place: ConnectionPlace<P>,
     ) -> Option<ClientStream<P>> {
         let (peer, connected_at) = (self.peer, self.clock.now());
-        let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, self.tls.accept(tcp)).await {
+        let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.tls.accept(tcp));
+        let Some(shaken) = place.ended().run_until_cancelled(shaken).await else {
+            debug!(%peer, "an unidentified client made room for another");
+            return None;
+        };
+        let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 debug!(%peer, %error, "a client's TLS handshake failed");
@@ -128,7 +133,9 @@ impl Handshake {
         };
         let certificate = tls::certificate_identity::<P>(stream.get_ref().1);
         debug!(connection.id = %id, %peer, ?certificate, "a client came");
-        let handle = self.recorder.open(id, peer, connected_at, certificate)?;
-        Some(ClientStream::new(stream, handle, place))
+        let handle = self
+            .recorder
+            .open(id, peer, connected_at, certificate, place)?;
+        Some(ClientStream::new(stream, handle))
     }
 }

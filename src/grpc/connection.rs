@@ -7,9 +7,8 @@
 //! certificate that names a merchant or an operator, a connection ends 30 seconds after its last call of any
 //! kind, or after its handshake. Health checks and reflection are such calls, so a load balancer's probes keep
 //! their connections; a health `Watch` is one call, however long it lasts, and has to be started again. A
-//! merchant that opens its connection early should expect to connect again.
-//!
-//! There is no limit for each address: behind a load balancer all clients have the same one.
+//! merchant that opens its connection early should expect to connect again. It ends earlier where another needs its
+//! place ([`super::places`]).
 
 use std::fmt;
 use std::io;
@@ -20,12 +19,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, Sleep};
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
+use super::places::ConnectionPlace;
 use super::records::ConnectionLog;
 use super::tls::{CertificateIdentity, Party};
 use crate::clock::Clock;
@@ -59,6 +59,7 @@ impl Recorder {
         peer: SocketAddr,
         connected_at: UnixMillis,
         certificate: CertificateIdentity<P>,
+        place: ConnectionPlace<P>,
     ) -> Option<ConnectionHandle<P>> {
         let identity = match &certificate {
             CertificateIdentity::Named(party) => Some(format!("{}{party} by certificate", P::KIND)),
@@ -75,11 +76,17 @@ impl Recorder {
             warn!(connection.id = %id, %peer, %error, "a client that can't be recorded was turned away");
             return None;
         }
+        // A certificate has named the client already.
+        let (is_recorded, identified) = match &certificate {
+            CertificateIdentity::Named(party) => (true, place.identify(party)),
+            CertificateIdentity::None | CertificateIdentity::Unnamed => (false, false),
+        };
         Some(ConnectionHandle(Arc::new(OpenConnection {
             id,
             peer,
-            // A certificate has named the client already.
-            identified: AtomicBool::new(matches!(certificate, CertificateIdentity::Named(_))),
+            is_recorded: AtomicBool::new(is_recorded),
+            identified: AtomicBool::new(identified),
+            place,
             certificate,
             opened: Instant::now(),
             last_call_ms: AtomicU64::new(0),
@@ -90,20 +97,24 @@ impl Recorder {
 
 /// One client connection, as the calls on it see it.
 #[derive(Clone)]
-pub(crate) struct ConnectionHandle<P>(Arc<OpenConnection<P>>);
+pub(crate) struct ConnectionHandle<P: Party>(Arc<OpenConnection<P>>);
 
-struct OpenConnection<P> {
+struct OpenConnection<P: Party> {
     id: ConnectionId,
     peer: SocketAddr,
     certificate: CertificateIdentity<P>,
+    /// Whether it is recorded who the client is.
+    is_recorded: AtomicBool,
+    /// Whether its place is one of its party's share.
     identified: AtomicBool,
+    place: ConnectionPlace<P>,
     opened: Instant,
     /// When the last call came while the client was unidentified, in milliseconds after `opened`.
     last_call_ms: AtomicU64,
     recorder: Recorder,
 }
 
-impl<P> ConnectionHandle<P> {
+impl<P: Party> ConnectionHandle<P> {
     /// The connection's name.
     pub(crate) fn id(&self) -> ConnectionId {
         self.0.id
@@ -138,10 +149,15 @@ impl<P> ConnectionHandle<P> {
         self.0.opened + after + UNIDENTIFIED_TIMEOUT
     }
 
-    /// Records who the client is by other means than a certificate, the first time that turns out: for
-    /// instance `demo-shop by sk_live_…`.
-    pub(crate) fn identify(&self, identity: fmt::Arguments<'_>) {
-        if self.0.identified.swap(true, Ordering::Relaxed) {
+    /// Notes whose client it is, with each call that is accepted. By which means other than a certificate is recorded
+    /// the first time: for instance `demo-shop by sk_live_…`.
+    pub(crate) fn identify(&self, party: &P, identity: fmt::Arguments<'_>) {
+        if !self.is_identified() && self.0.place.identify(party) {
+            self.0.identified.store(true, Ordering::Relaxed);
+        }
+        if self.0.is_recorded.load(Ordering::Relaxed)
+            || self.0.is_recorded.swap(true, Ordering::Relaxed)
+        {
             return;
         }
         let id = self.0.id;
@@ -151,7 +167,7 @@ impl<P> ConnectionHandle<P> {
     }
 }
 
-impl<P> Drop for OpenConnection<P> {
+impl<P: Party> Drop for OpenConnection<P> {
     fn drop(&mut self) {
         let (id, peer) = (self.id, self.peer);
         debug!(connection.id = %id, %peer, "a client left");
@@ -163,30 +179,40 @@ impl<P> Drop for OpenConnection<P> {
 }
 
 /// An accepted connection: its bytes, its place among the connections, and its record.
-pub(crate) struct ClientStream<P, S = TlsStream<Stream>> {
+pub(crate) struct ClientStream<P: Party, S = TlsStream<Stream>> {
     tls: S,
     handle: ConnectionHandle<P>,
     /// Whether the first byte came. A client that sends nothing after its handshake would otherwise keep its
     /// place for ever: HTTP/2 keep-alive begins with HTTP/2.
     first_byte_came: bool,
-    /// Runs until the first byte or the next call must have come; `None` once the client is identified.
-    idle_timer: Option<Pin<Box<Sleep>>>,
+    /// What may end the connection; `None` once the client is identified.
+    limits: Option<Box<Limits>>,
     /// Whether a write has been deferred since the last flush.
     write_deferred: bool,
-    _place: OwnedSemaphorePermit,
 }
 
-impl<P, S> ClientStream<P, S> {
+/// What may end the connection of a client that is not identified.
+struct Limits {
+    /// Runs until the first byte or the next call must have come.
+    idle_timer: Pin<Box<Sleep>>,
+    /// Another needs its place.
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<P: Party, S> ClientStream<P, S> {
     /// A connection whose handshake has succeeded.
-    pub(crate) fn new(tls: S, handle: ConnectionHandle<P>, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(tls: S, handle: ConnectionHandle<P>) -> Self {
         let first_byte_by = Instant::now() + FIRST_BYTE_TIMEOUT;
+        let limits = Limits {
+            idle_timer: Box::pin(tokio::time::sleep_until(first_byte_by)),
+            ended: Box::pin(handle.0.place.ended().clone().cancelled_owned()),
+        };
         Self {
             tls,
             handle,
             first_byte_came: false,
-            idle_timer: Some(Box::pin(tokio::time::sleep_until(first_byte_by))),
+            limits: Some(Box::new(limits)),
             write_deferred: false,
-            _place: place,
         }
     }
 
@@ -207,13 +233,19 @@ impl<P, S> ClientStream<P, S> {
     }
 
     /// Whether the connection has to end now. If not, the reader is woken when it may have to.
-    fn idle_limit_reached(&mut self, cx: &mut Context<'_>) -> bool {
+    fn has_to_end(&mut self, cx: &mut Context<'_>) -> bool {
         if self.first_byte_came && self.handle.is_identified() {
-            self.idle_timer = None;
+            self.limits = None;
         }
-        let Some(idle_timer) = &mut self.idle_timer else {
+        let Some(limits) = &mut self.limits else {
             return false;
         };
+        if limits.ended.as_mut().poll(cx).is_ready() {
+            let connection = self.handle.id();
+            debug!(connection.id = %connection, "an unidentified client made room for another");
+            return true;
+        }
+        let idle_timer = &mut limits.idle_timer;
         while idle_timer.as_mut().poll(cx).is_ready() {
             let until = self.handle.unidentified_until();
             if !self.first_byte_came || until <= Instant::now() {
@@ -235,7 +267,7 @@ impl<P: Party> Connected for ClientStream<P> {
     }
 }
 
-impl<P, S: AsyncRead + Unpin> AsyncRead for ClientStream<P, S> {
+impl<P: Party, S: AsyncRead + Unpin> AsyncRead for ClientStream<P, S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -243,16 +275,17 @@ impl<P, S: AsyncRead + Unpin> AsyncRead for ClientStream<P, S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.tls).poll_read(cx, buf);
-        this.first_byte_came |= buf.filled().len() > before;
-        if read.is_pending() && this.idle_limit_reached(cx) {
+        // Also where more and more comes.
+        if this.limits.is_some() && this.has_to_end(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        let read = Pin::new(&mut this.tls).poll_read(cx, buf);
+        this.first_byte_came |= buf.filled().len() > before;
         read
     }
 }
 
-impl<P, S: AsyncWrite + Unpin> AsyncWrite for ClientStream<P, S> {
+impl<P: Party, S: AsyncWrite + Unpin> AsyncWrite for ClientStream<P, S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

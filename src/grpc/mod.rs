@@ -1,10 +1,11 @@
 //! What the doors have in common: gRPC over TLS 1.3, before a call reaches its own code and after it has left
 //! it. The map, in the order in which a call meets the files:
 //!
-//! - [`accept`]: accepts client connections, each step bounded.
+//! - [`accept`]: accepts client connections, each step bounded. [`places`]: how many there may be, and which one makes room
+//!   for another.
 //! - [`tls`]: TLS 1.3, and the party that a client certificate names.
 //! - [`connection`]: who is connected, from where, since when. [`records`]: where that is recorded.
-//! - [`server`]: the limits of HTTP/2, health and reflection.
+//! - [`server`]: the limits of HTTP/2, health and reflection. [`free_calls`]: how many of these there may be.
 //! - [`caller_deadline`]: how long the caller waits.
 //! - [`codec`]: messages as bytes.
 //! - [`body_hash`]: what "the same request again" is judged by.
@@ -20,7 +21,9 @@ mod clear_card;
 pub mod client;
 pub(crate) mod codec;
 pub(crate) mod connection;
+pub(crate) mod free_calls;
 pub(crate) mod page;
+pub(crate) mod places;
 pub mod records;
 pub mod server;
 pub(crate) mod status;

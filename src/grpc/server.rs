@@ -19,10 +19,13 @@ use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use super::accept::Acceptor;
 use super::connection::{ConnectionHandle, Recorder};
+use super::free_calls::FreeCalls;
+use super::places::ConnectionBounds;
 use super::records::ConnectionLog;
 use super::status::with_reason;
 use super::tls::Party;
 use crate::clock::Clock;
+use crate::metrics::BoundCounter;
 use crate::net::{Listener, Net};
 use crate::random::Random;
 
@@ -108,15 +111,16 @@ impl Bound {
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), ServeError> {
         let (health, health_task) = follow_health(door.services, ready).await;
-        let routes = door.routes.add_service(health);
-        let routes = add_reflection(routes, door.descriptors, door.services)?;
+        let free_calls = FreeCalls::new(door.free_calls_refused);
+        let routes = door.routes.add_service(free_calls.before::<P, _>(health));
+        let routes = add_reflection::<P>(routes, &free_calls, (door.descriptors, door.services))?;
         let accepted = Acceptor {
             listener: self.listener,
             tls: self.tls,
             recorder: Recorder::new(door.connection_log, Arc::clone(&door.clock)),
             clock: door.clock,
             random: door.random,
-            connections: door.connections,
+            bounds: door.connections,
         }
         .start::<P>();
         let served = limited_server()
@@ -140,7 +144,9 @@ pub(crate) struct Door {
     /// What reflection shows of them.
     pub(crate) descriptors: &'static [u8],
     /// Client connections at once.
-    pub(crate) connections: usize,
+    pub(crate) connections: ConnectionBounds,
+    /// Counts the calls of health and reflection that were too many.
+    pub(crate) free_calls_refused: BoundCounter,
     /// Where client connections are recorded.
     pub(crate) connection_log: Arc<dyn ConnectionLog>,
     /// The time.
@@ -175,10 +181,10 @@ fn note_call<P: Party>(request: http::Request<Body>) -> http::Request<Body> {
 ///
 /// # Errors
 /// When the descriptions can't be read.
-fn add_reflection(
+fn add_reflection<P: Party>(
     routes: Routes,
-    descriptors: &[u8],
-    services: &[&str],
+    free_calls: &FreeCalls,
+    (descriptors, services): (&[u8], &[&str]),
 ) -> Result<Routes, tonic_reflection::server::Error> {
     let builder = || {
         let builder = tonic_reflection::server::Builder::configure()
@@ -198,7 +204,9 @@ fn add_reflection(
     let v1alpha = builder()
         .build_v1alpha()?
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    Ok(routes.add_service(v1).add_service(v1alpha))
+    Ok(routes
+        .add_service(free_calls.before::<P, _>(v1))
+        .add_service(free_calls.before::<P, _>(v1alpha)))
 }
 
 /// The health service of a door, which says at each moment whether the gateway is ready; and the task that

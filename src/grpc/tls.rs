@@ -126,7 +126,7 @@ pub fn certificate_end(pem: &[u8]) -> Option<u64> {
 
 /// Whom a client certificate can name.
 pub(crate) trait Party:
-    FromStr + fmt::Display + fmt::Debug + Clone + Send + Sync + 'static
+    FromStr + fmt::Display + fmt::Debug + Clone + Ord + Send + Sync + 'static
 {
     /// What comes before the name in the only URI among the certificate's subject alternative names.
     const URI_PREFIX: &'static str;

@@ -46,9 +46,10 @@ use crate::flows::refund::Refund;
 use crate::flows::reverse::Reverse;
 use crate::flows::verification::Verification;
 use crate::flows::void::Void;
+use crate::grpc::places::ConnectionBounds;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
-use crate::metrics::{CallMetrics, MethodName};
+use crate::metrics::{MethodName, Metrics};
 use crate::operations::machine::Operations;
 use crate::operations::new_card::NewCards;
 use crate::payment::ids::MerchantId;
@@ -97,8 +98,8 @@ pub struct Dependencies {
     pub connections: usize,
     /// Calls at once over all connections.
     pub concurrent_calls: usize,
-    /// Counts the answers.
-    pub calls: CallMetrics,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The methods of the services that are served.
@@ -154,12 +155,14 @@ pub async fn serve(
         opener,
         connections,
         concurrent_calls,
-        calls,
+        metrics,
     } = dependencies;
-    let authenticator = Authenticator::new(Arc::new(store.clone()), pepper, environment);
-    let gate = Arc::new(Gate::new(authenticator, concurrent_calls));
+    let calls = metrics.calls();
+    let directory = Arc::new(store.clone());
+    let authenticator = Authenticator::new(directory, pepper, environment, &metrics);
+    let gate = Arc::new(Gate::new(authenticator, concurrent_calls, &metrics));
     let connection_log = Arc::new(store.clone());
-    let reads = Shares::of_their_own(READS_PER_MERCHANT);
+    let reads = Shares::of_their_own(READS_PER_MERCHANT, metrics.bound("reads_of_merchant"));
     let balances = BalanceServiceServer::new(BalancesApi {
         store: store.clone(),
         reads: reads.clone(),
@@ -180,7 +183,12 @@ pub async fn serve(
         hosts,
         clock: Arc::clone(&clock),
     });
-    let event_views = Arc::new(EventViews::new(Arc::clone(&views), events, cursors));
+    let event_views = Arc::new(EventViews::new(
+        Arc::clone(&views),
+        events,
+        cursors,
+        metrics.bound("streams"),
+    ));
     let events = EventServiceServer::new(EventsApi {
         views: Arc::clone(&event_views),
         reads: reads.clone(),
@@ -227,7 +235,13 @@ pub async fn serve(
             .add_service(Timed::new(gate.before(events), calls.clone())),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
-        connections,
+        connections: ConnectionBounds {
+            limit: connections,
+            refused: metrics.bound("connections"),
+            ended: metrics.bound("unidentified_connections"),
+            beyond_share: metrics.bound("connections_of_merchant"),
+        },
+        free_calls_refused: metrics.bound("free_calls"),
         connection_log,
         clock,
         random,

@@ -9,6 +9,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
 use crate::hosts::Hosts;
+use crate::metrics::Metrics;
 use crate::payment::ids::{HostId, MerchantId, NodeId};
 use crate::payment::merchant::Merchant;
 use crate::random::Random;
@@ -63,6 +64,8 @@ pub struct OperationsParts {
     /// The most operations at once, of which each merchant and each bank has its share. A caller who gave up makes no
     /// room: its operation goes on.
     pub limit: usize,
+    /// Where it is counted how often that was reached.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why the machine takes no operation now. Nothing was recorded.
@@ -87,6 +90,7 @@ impl Operations {
             clock,
             random,
             limit,
+            metrics,
         } = parts;
         let node_id = store.node_id();
         let owed_queues = owed_queues(&hosts, &flows);
@@ -102,8 +106,8 @@ impl Operations {
             node_liveness: NodeLiveness::new(node_id),
             in_progress: InProgress::default(),
             tasks: TaskTracker::new(),
-            places: Shares::new(limit),
-            places_of_hosts: Shares::new(limit),
+            places: Shares::new(limit, metrics.bound("operations")),
+            places_of_hosts: Shares::new(limit, metrics.bound("operations_of_host")),
             draining: AtomicBool::new(false),
             owed_queues,
             sending: CancellationToken::new(),

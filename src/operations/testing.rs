@@ -23,6 +23,7 @@ use crate::hosts::message::definition::{Repeats, Travel};
 use crate::hosts::notice::HostNotice;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::bank::Bank;
+use crate::metrics::Metrics;
 use crate::net::Net;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
@@ -239,6 +240,7 @@ impl Folder {
             clock: Arc::new(SystemClock),
             random: Random::SYSTEM,
             limit: 1,
+            metrics: Arc::new(Metrics::new([])),
         })
     }
 }

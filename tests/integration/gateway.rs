@@ -81,11 +81,22 @@ impl Gateway {
         merchants: &[&str],
         change: impl FnOnce(&mut SimConfig),
     ) -> Self {
+        Self::start_with(user, merchants, &[], change).await
+    }
+
+    /// The same with these settings, as variables of the environment.
+    pub(crate) async fn start_with(
+        user: User,
+        merchants: &[&str],
+        settings: &[(&str, &str)],
+        change: impl FnOnce(&mut SimConfig),
+    ) -> Self {
         let template = include_str!("../../hosts/acquirer.toml");
-        let started = Self::start_before(user, merchants, template, async |certificates| {
+        let bank = async |certificates: &Path| {
             let banks = banks(certificates, change).await;
             (banks.address("acquirer").expect("an address"), banks)
-        });
+        };
+        let started = Self::start_before(user, merchants, (template, settings), bank);
         let (mut gateway, banks) = started.await;
         gateway._banks = Some(banks);
         gateway
@@ -96,7 +107,7 @@ impl Gateway {
     pub(crate) async fn start_before<B>(
         user: User,
         merchants: &[&str],
-        profile: &str,
+        (profile, settings): (&str, &[(&str, &str)]),
         bank: impl AsyncFnOnce(&Path) -> (SocketAddr, B),
     ) -> (Self, B) {
         let folder = TempFolder::new("gateway");
@@ -110,7 +121,7 @@ impl Gateway {
         }
         let command = |arguments: &[&str]| {
             let mut command = command(&program, user, folder.path());
-            command.args(arguments);
+            command.args(arguments).envs(settings.iter().copied());
             command
         };
         let succeed = |arguments: &[&str]| {

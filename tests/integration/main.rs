@@ -85,6 +85,7 @@ mod statements;
 mod stopping;
 mod styles;
 mod two_nodes;
+mod unidentified;
 mod unknown_outcomes;
 mod verifying;
 mod voiding;

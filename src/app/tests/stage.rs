@@ -24,6 +24,7 @@ use crate::flows::void::{Void, VoidPayment};
 use crate::hosts::Hosts;
 use crate::hosts::notice::HostNotice;
 use crate::hosts::tests::bank::Bank;
+use crate::metrics::Metrics;
 use crate::net::Net;
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::operations::card_custody::{self, CardCustody};
@@ -142,6 +143,7 @@ impl Stage {
                 clock: Arc::<ManualClock>::clone(&clock),
                 random: Random::SYSTEM,
                 limit: 64,
+                metrics: Arc::new(Metrics::new([])),
             }))
         };
         Shop {

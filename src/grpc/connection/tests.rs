@@ -2,7 +2,6 @@ use std::future::poll_fn;
 use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::sync::Semaphore;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -64,6 +63,7 @@ fn open(
         peer.parse().unwrap(),
         UnixMillis::new(4000),
         certificate,
+        ConnectionPlace::alone(),
     )
 }
 
@@ -73,14 +73,14 @@ fn a_connection_is_recorded_from_coming_to_leaving() {
     let shop: MerchantId = "demo-shop".parse().unwrap();
     let handle = open(&recorder, "192.0.2.7:50123", CertificateIdentity::None).unwrap();
     let second = handle.clone();
-    handle.identify(format_args!("{shop} by pk_1"));
-    second.identify(format_args!("{shop} by pk_2"));
+    handle.identify(&shop, format_args!("{shop} by pk_1"));
+    second.identify(&shop, format_args!("{shop} by pk_2"));
     drop(handle);
     clock.advance_ms(250);
     drop(second);
     let named = CertificateIdentity::Named(shop);
     let handle = open(&recorder, "[::ffff:192.0.2.7]:50124", named).unwrap();
-    handle.identify(format_args!("{shop} by pk_1"));
+    handle.identify(&shop, format_args!("{shop} by pk_1"));
     drop(handle);
     assert_eq!(
         *memory.lines.lock().unwrap(),
@@ -108,9 +108,8 @@ async fn stream(
 ) -> (ClientStream<MerchantId, DuplexStream>, DuplexStream) {
     let (_, _, recorder) = setting();
     let handle = open(&recorder, "192.0.2.7:50123", certificate).unwrap();
-    let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
     let (near, mut far) = tokio::io::duplex(64);
-    let mut stream = ClientStream::new(near, handle, place);
+    let mut stream = ClientStream::new(near, handle);
     if first_byte_came {
         far.write_all(b"P").await.unwrap();
         assert_eq!(stream.read_u8().await.unwrap(), b'P');
@@ -118,7 +117,7 @@ async fn stream(
     // The timer has run out, so that what is decided then is decided at once.
     let mut idle_timer = Box::pin(tokio::time::sleep(Duration::ZERO));
     idle_timer.as_mut().await;
-    stream.idle_timer = Some(idle_timer);
+    stream.limits.as_mut().unwrap().idle_timer = idle_timer;
     (stream, far)
 }
 
@@ -165,17 +164,19 @@ async fn an_unidentified_client_is_not_kept_without_calls() {
     calling.handle.called();
     assert!(!is_ended(&mut calling).await);
     // It is watched further on: its timer is set again, and not dropped.
-    assert!(calling.idle_timer.is_some());
+    assert!(calling.limits.is_some());
 
     let (mut named, _far) = stream(by_certificate(), true).await;
     age(&mut named, long);
     assert!(!is_ended(&mut named).await);
-    assert!(named.idle_timer.is_none());
+    assert!(named.limits.is_none());
     let (mut with_key, _far) = stream(CertificateIdentity::None, true).await;
     age(&mut with_key, long);
-    with_key.handle.identify(format_args!("{shop} by pk_1"));
+    with_key
+        .handle
+        .identify(&shop, format_args!("{shop} by pk_1"));
     assert!(!is_ended(&mut with_key).await);
-    assert!(with_key.idle_timer.is_none());
+    assert!(with_key.limits.is_none());
 }
 
 #[tokio::test]

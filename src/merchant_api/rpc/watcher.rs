@@ -15,6 +15,7 @@ use crate::grpc::violations::{InvalidRequest, Violation};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::cursor::{BadCursor, Cursors};
 use crate::merchant_api::show;
+use crate::metrics::BoundCounter;
 use crate::payment::ids::MerchantId;
 use crate::shares::{Place, Shares};
 use crate::store::Store;
@@ -44,8 +45,9 @@ impl EventViews {
         payments: Arc<PaymentViews>,
         feed: Arc<EventFeed>,
         cursors: Arc<Cursors>,
+        refused: BoundCounter,
     ) -> Self {
-        let watchers = Shares::new(WATCHERS);
+        let watchers = Shares::new(WATCHERS, refused);
         Self {
             payments,
             feed,

@@ -21,9 +21,11 @@ use crate::grpc::records::RecordsUnavailable;
 use crate::grpc::status::{ErrorAnswer, overloaded, store_unavailable};
 use crate::grpc::tls::{CertificateIdentity, Party};
 use crate::merchant_api::records::{KnownApiKey, MerchantDirectory};
+use crate::metrics::Metrics;
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 use crate::shares::Shares;
+use crate::telemetry::Repeated;
 
 /// Calls at once whose callers have to be looked up, shared by the addresses that they come from. More are refused:
 /// a caller who was known a moment ago is none of them.
@@ -31,6 +33,8 @@ const UNIDENTIFIED_CALLS: usize = 64;
 /// How long authentication may take, from the call's arrival, waiting for a turn included. A payment must not
 /// spend here the time that its bank needs.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(1);
+
+static NOT_LOOKED_UP: Repeated = Repeated::new();
 
 /// Why a call is refused. None of the texts says whether a key or a merchant exists.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -82,7 +86,9 @@ impl Refused {
             Refused::Disagree => (Code::Unauthenticated, "CREDENTIALS_DISAGREE"),
             Refused::Overloaded => return overloaded(),
             Refused::Unavailable(why) => {
-                error!(error = %why, "a caller could not be looked up");
+                if let Some(times) = NOT_LOOKED_UP.now() {
+                    error!(error = %why, times, "A caller could not be looked up");
+                }
                 return store_unavailable();
             }
         };
@@ -125,6 +131,7 @@ impl Authenticator {
         directory: Arc<dyn MerchantDirectory>,
         pepper: Pepper,
         environment: Environment,
+        metrics: &Metrics,
     ) -> Self {
         Self {
             directory,
@@ -132,7 +139,7 @@ impl Authenticator {
             environment,
             keys: Known::new(),
             merchants: Known::new(),
-            unidentified: Shares::new(UNIDENTIFIED_CALLS),
+            unidentified: Shares::new(UNIDENTIFIED_CALLS, metrics.bound("look_ups")),
         }
     }
 
@@ -268,10 +275,13 @@ impl Authenticator {
             }
             (Some((id, merchant)), _) => {
                 // Only an accepted call says whose connection it is.
-                connection.identify(format_args!("{} by {id}", merchant.id));
+                connection.identify(&merchant.id, format_args!("{} by {id}", merchant.id));
                 Ok(Caller { merchant })
             }
-            (None, Some(merchant)) => Ok(Caller { merchant }),
+            (None, Some(merchant)) => {
+                connection.identify(&merchant.id, format_args!("{}", merchant.id));
+                Ok(Caller { merchant })
+            }
             (None, None) => Err(Refused::NoCredentials),
         }
     }

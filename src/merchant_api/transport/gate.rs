@@ -2,7 +2,8 @@
 //!
 //! In this order, so that nobody holds what others need while it keeps us waiting:
 //! 1. Who is calling, from memory. A caller that is refused ends here.
-//! 2. The body, which has a second. Until it is there the call holds nothing but its stream.
+//! 2. The body, which has a second. Until it is there the call holds nothing but its stream; that of a caller who is not
+//!    known yet takes a place of its address among the bodies.
 //! 3. Who is calling, from the store, for those who are not known yet: in a small pool of their own.
 //! 4. A place among the calls: each merchant has its share of them.
 //!
@@ -10,6 +11,7 @@
 //! arrival: the five seconds that an authorization may take begin there, not when its handler runs.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -30,6 +32,7 @@ use super::body::{self, BODY_WITHIN};
 use crate::grpc::caller_deadline::caller_deadline;
 use crate::grpc::connection::ConnectionHandle;
 use crate::grpc::status;
+use crate::metrics::Metrics;
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 use crate::shares::{Place, Shares};
@@ -38,6 +41,10 @@ use crate::shares::{Place, Shares};
 /// authorization flow's own limit, so that it only ends what that flow does not see: a body that comes slowly,
 /// a list that the store is slow to read.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(4_900);
+
+/// Bodies at once of callers who are not known yet, shared by the addresses that they come from. With the largest
+/// request they take 64 MiB.
+const UNIDENTIFIED_BODIES: usize = 1024;
 
 /// When a call arrived.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +55,8 @@ pub(crate) struct Gate {
     authenticator: Authenticator,
     /// Calls at once, over all connections and services.
     calls: Shares<MerchantId>,
+    /// Calls at once whose body is read before it is known who calls.
+    bodies: Shares<IpAddr>,
     /// [`BODY_WITHIN`].
     body_within: Duration,
     /// [`ANSWERED_WITHIN`].
@@ -56,10 +65,15 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// A gate with room for so many calls at once.
-    pub(crate) fn new(authenticator: Authenticator, concurrent_calls: usize) -> Self {
+    pub(crate) fn new(
+        authenticator: Authenticator,
+        concurrent_calls: usize,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
             authenticator,
-            calls: Shares::new(concurrent_calls),
+            calls: Shares::new(concurrent_calls, metrics.bound("calls")),
+            bodies: Shares::new(UNIDENTIFIED_BODIES, metrics.bound("unidentified_bodies")),
             body_within: BODY_WITHIN,
             answered_within: ANSWERED_WITHIN,
         }
@@ -91,6 +105,13 @@ impl Gate {
             .authenticator
             .caller_in_memory(&head.headers, &connection);
         let known = known.transpose().map_err(refuse)?;
+        let _body = match known {
+            Some(_) => None,
+            None => {
+                let place = self.bodies.take(&connection.address());
+                Some(place.ok_or_else(status::overloaded)?)
+            }
+        };
         let body = timeout_at(received_at + self.body_within, body::read(body))
             .await
             .map_err(|_| status::body_too_slow())?

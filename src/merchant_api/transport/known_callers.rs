@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::grpc::records::RecordsUnavailable;
+use crate::metrics::BoundCounter;
 use crate::shares::Shares;
 
 /// How long what the store said is used before it is asked again. A revoked key works this long, and longer only
@@ -70,7 +71,7 @@ where
                 .max_capacity(CAPACITY)
                 .time_to_live(FRESH_FOR)
                 .build(),
-            asking_again: Shares::of_their_own(1),
+            asking_again: Shares::of_their_own(1, BoundCounter::default()),
             asking: Semaphore::new(LOOK_UPS),
         }
     }

@@ -10,10 +10,12 @@ use tonic::async_trait;
 use super::*;
 use crate::clock::ManualClock;
 use crate::grpc::connection::Recorder;
+use crate::grpc::places::ConnectionPlace;
 use crate::grpc::records::ConnectionLog;
 use crate::grpc::testing::error_row;
 use crate::merchant_api::testing::merchant;
 use crate::merchant_api::transport::api_key::NewApiKey;
+use crate::metrics::Metrics;
 use crate::payment::ids::ConnectionId;
 use crate::payment::moment::UnixMillis;
 use crate::random::Random;
@@ -99,7 +101,12 @@ fn setting() -> Setting {
         answers: Semaphore::new(1),
     });
     Setting {
-        authenticator: Authenticator::new(directory.clone(), pepper, Environment::Test),
+        authenticator: Authenticator::new(
+            directory.clone(),
+            pepper,
+            Environment::Test,
+            &Metrics::new([]),
+        ),
         directory,
         shop,
         other,
@@ -121,7 +128,9 @@ fn opened(
     let recorder = Recorder::new(log, Arc::new(ManualClock::at(now)));
     let peer: SocketAddr = peer.parse().unwrap();
     let id = ConnectionId::from_parts(now, [1; 10]);
-    recorder.open(id, peer, now, certificate).unwrap()
+    recorder
+        .open(id, peer, now, certificate, ConnectionPlace::alone())
+        .unwrap()
 }
 
 fn bearer(key: &str) -> HeaderMap {

@@ -8,11 +8,13 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::config::environment::Environment;
 use crate::grpc::connection::Recorder;
+use crate::grpc::places::ConnectionPlace;
 use crate::grpc::records::{ConnectionLog, RecordsUnavailable};
 use crate::grpc::tls::CertificateIdentity;
 use crate::merchant_api::records::{KnownApiKey, MerchantDirectory};
 use crate::merchant_api::testing::merchant;
 use crate::merchant_api::transport::api_key::Pepper;
+use crate::metrics::Metrics;
 use crate::payment::ids::{ConnectionId, MerchantId};
 use crate::payment::moment::UnixMillis;
 use crate::store::records::callers::ClientConnection;
@@ -82,12 +84,12 @@ impl Service<Request<Body>> for Inner {
 }
 
 fn gate(directory: Arc<Directory>, answered_within: Duration) -> Arc<Gate> {
-    let pepper = Pepper::new(&[7; 32]);
-    let authenticator = Authenticator::new(directory, pepper, Environment::Test);
+    let (pepper, metrics) = (Pepper::new(&[7; 32]), Metrics::new([]));
+    let authenticator = Authenticator::new(directory, pepper, Environment::Test, &metrics);
     Arc::new(Gate {
         answered_within,
         body_within: Duration::from_millis(50),
-        ..Gate::new(authenticator, 2)
+        ..Gate::new(authenticator, 2, &metrics)
     })
 }
 
@@ -98,7 +100,9 @@ fn request(merchant: &str, body: Body) -> Request<Body> {
     let certificate = CertificateIdentity::<MerchantId>::Named(merchant.parse().unwrap());
     let peer = "192.0.2.7:50123".parse().unwrap();
     let id = ConnectionId::from_parts(now, [1; 10]);
-    let connection = recorder.open(id, peer, now, certificate).unwrap();
+    let connection = recorder
+        .open(id, peer, now, certificate, ConnectionPlace::alone())
+        .unwrap();
     let mut request = Request::new(body);
     request.extensions_mut().insert(connection);
     request

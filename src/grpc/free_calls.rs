@@ -1,0 +1,126 @@
+//! The calls that cost nobody a credential: health and reflection. They are few at once, and the addresses that they come
+//! from share them. A call holds its place until its answer has left, so that what clients don't read is bounded too.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::Service;
+
+use super::connection::ConnectionHandle;
+use super::status::overloaded;
+use super::tls::Party;
+use crate::metrics::BoundCounter;
+use crate::shares::{Place, Shares};
+
+/// Free calls at once. The largest answer, that of reflection, has about 100 KiB.
+const FREE_CALLS: usize = 256;
+
+/// The places of a door's free calls.
+#[derive(Debug, Clone)]
+pub(crate) struct FreeCalls(Shares<IpAddr>);
+
+impl FreeCalls {
+    /// None is taken yet.
+    pub(crate) fn new(refused: BoundCounter) -> Self {
+        Self(Shares::new(FREE_CALLS, refused))
+    }
+
+    /// Puts itself before a service of a door whose clients are such parties.
+    pub(crate) fn before<P, S>(&self, inner: S) -> Free<P, S> {
+        Free {
+            inner,
+            calls: self.clone(),
+            party: PhantomData,
+        }
+    }
+}
+
+/// A service whose calls are free.
+#[derive(Debug)]
+pub(crate) struct Free<P, S> {
+    inner: S,
+    calls: FreeCalls,
+    party: PhantomData<fn() -> P>,
+}
+
+impl<P, S: Clone> Clone for Free<P, S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            calls: self.calls.clone(),
+            party: PhantomData,
+        }
+    }
+}
+
+impl<P, S: NamedService> NamedService for Free<P, S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<P, S, B> Service<Request<B>> for Free<P, S>
+where
+    P: Party,
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let connection = request.extensions().get::<ConnectionHandle<P>>();
+        let place = connection.and_then(|connection| self.calls.0.take(&connection.address()));
+        let Some(place) = place else {
+            return Box::pin(std::future::ready(Ok(overloaded().into_http())));
+        };
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let Ok(answer) = answer.await;
+            Ok(answer.map(|inner| {
+                Body::new(Held {
+                    inner,
+                    _place: place,
+                })
+            }))
+        })
+    }
+}
+
+/// An answer on its way.
+struct Held {
+    inner: Body,
+    _place: Place<IpAddr>,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
