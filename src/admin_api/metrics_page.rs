@@ -119,13 +119,20 @@ impl MetricsPage {
 
     fn of_the_lines(&self) -> Vec<Figure> {
         let hosts = self.lines.hosts();
+        let label = |host: &HostView| vec![("host", host.status.host_id.to_string())];
         let each = |name, help, value: fn(&[LineStatus]) -> usize| -> Vec<Figure> {
             let figure = |host: &HostView| {
-                let labels = vec![("host", host.status.host_id.to_string())];
                 let value = u64::try_from(value(&host.status.lines)).unwrap_or(u64::MAX);
-                Figure::standing(name, help, labels, value)
+                Figure::standing(name, help, label(host), value)
             };
             hosts.iter().map(figure).collect()
+        };
+        let unmatched = |host: &HostView| Figure {
+            name: "host_unmatched",
+            help: "Messages of the host that nobody waited for",
+            counts: true,
+            labels: label(host),
+            value: host.status.lines.iter().map(|line| line.unmatched).sum(),
         };
         [
             each(
@@ -143,6 +150,7 @@ impl MetricsPage {
                 "Messages that wait for the host's answer",
                 |lines| lines.iter().map(|line| line.in_flight).sum(),
             ),
+            hosts.iter().map(unmatched).collect(),
         ]
         .concat()
     }

@@ -61,6 +61,7 @@ impl HostLines for Lines {
             since: NOW,
             signed_on: !signed_off,
             in_flight: 3,
+            unmatched: 0,
             last_fault: Some("the host closed the connection".into()),
         };
         vec![HostView {

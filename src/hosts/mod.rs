@@ -53,6 +53,7 @@ use line::link;
 use line::orders::Order;
 use line::report::Reporter;
 use line::tls::{self, HostTls, KeyLoader, TlsError};
+use line::unmatched::Unmatched;
 use message::contents::Outgoing;
 use message::definition::MessageProfile;
 use message::error::MessageError;
@@ -165,6 +166,7 @@ impl Hosts {
                     clock: Arc::clone(&clock),
                     notices: notices.clone(),
                     cutovers: announce.clone(),
+                    unmatched: Unmatched::default(),
                 };
                 let (handle, line) = line::open_line(
                     &profile,

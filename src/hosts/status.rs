@@ -38,6 +38,8 @@ pub struct LineStatus {
     pub signed_on: bool,
     /// Requests that wait for its answers.
     pub in_flight: usize,
+    /// Messages that nobody waited for, since the start.
+    pub unmatched: u64,
     /// Why it was lost last, as a sentence for people; `None` when it never was.
     pub last_fault: Option<String>,
 }
@@ -142,6 +144,7 @@ struct LineRow {
     state: LineState,
     since: UnixMillis,
     last_fault: Option<String>,
+    unmatched: u64,
     load: Load,
 }
 
@@ -165,6 +168,7 @@ impl StatusBoard {
                         state: LineState::Connecting,
                         since: now,
                         last_fault: None,
+                        unmatched: 0,
                         load,
                     })
                     .collect(),
@@ -198,6 +202,14 @@ impl StatusBoard {
         self.changed.send_replace(snapshot(&rows));
     }
 
+    /// Counts a message of a line that nobody waited for.
+    pub(super) fn unmatched(&self, host: usize, line: usize) {
+        let mut rows = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(row) = rows.get_mut(host).and_then(|row| row.lines.get_mut(line)) {
+            row.unmatched = row.unmatched.saturating_add(1);
+        }
+    }
+
     /// Where everything stands now.
     pub(super) fn status(&self) -> Vec<HostStatus> {
         snapshot(&self.hosts.lock().unwrap_or_else(PoisonError::into_inner))
@@ -222,6 +234,7 @@ fn snapshot(rows: &[HostRow]) -> Vec<HostStatus> {
                     since: line.since,
                     signed_on: line.state == LineState::SignedOn,
                     in_flight: line.load.taken(),
+                    unmatched: line.unmatched,
                     last_fault: line.last_fault.clone(),
                 })
                 .collect(),

@@ -6,6 +6,7 @@ use crate::payment::decline::ResponseCode;
 
 use super::network::NetworkFunction;
 use super::outbound::{WRITE_BYTES_LIMIT, WRITE_TIMEOUT};
+use super::unmatched::FLOOD;
 
 /// Why a line was lost.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub(super) enum LineFault {
     },
     #[error("a message could not be read: {0}")]
     Undecodable(String),
+    #[error("the host sent {FLOOD} messages within a minute that nobody waits for")]
+    Flood,
     #[error("the line's task panicked")]
     Panic,
 }

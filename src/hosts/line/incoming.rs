@@ -43,8 +43,11 @@ impl Connection<'_> {
                     self.receive_frame(frame, now)
                 }
                 Err(error) => {
-                    self.line.report.quarantine_unframed(&error);
-                    Err(LineFault::Undecodable(error.to_string()).into())
+                    let kept = self.line.report.quarantine_unframed(&error);
+                    Err(kept
+                        .err()
+                        .unwrap_or_else(|| LineFault::Undecodable(error.to_string()))
+                        .into())
                 }
             };
         }
@@ -83,7 +86,7 @@ impl Connection<'_> {
         };
         if let Some(reason) = unmatched {
             let bytes = message.as_bytes();
-            self.line.report.quarantine(Some(message), bytes, reason);
+            self.line.report.quarantine(Some(message), bytes, reason)?;
         }
         Ok(())
     }
@@ -101,7 +104,9 @@ impl Connection<'_> {
         let reason = QuarantineReason::Undecodable {
             detail: detail.clone(),
         };
-        self.line.report.quarantine(error.partial(), frame, reason);
+        self.line
+            .report
+            .quarantine(error.partial(), frame, reason)?;
         let Some(part) = error.partial() else {
             return Err(LineFault::Undecodable(detail).into());
         };
@@ -236,7 +241,7 @@ impl Connection<'_> {
             };
             self.line
                 .report
-                .quarantine(Some(message), message.as_bytes(), reason);
+                .quarantine(Some(message), message.as_bytes(), reason)?;
             return Ok(());
         };
         let response_code = response_code_of(message);

@@ -7,6 +7,7 @@
 //!   echo, sign-off.
 //! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
 //! - [`orders`]: what operators ask of the line. `settlement`: totals, and the host's own cutover.
+//! - [`unmatched`]: how many messages that nobody waits for are kept.
 //! - [`report`]: tells the status board, the store and the log what happens.
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ mod session;
 pub(super) mod settlement;
 mod socket;
 pub mod tls;
+pub(super) mod unmatched;
 pub(super) mod waiter;
 
 #[cfg(test)]

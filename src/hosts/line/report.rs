@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use iso8583::{FramingError, Message, masked};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::payment::decline::ResponseCode;
@@ -18,6 +19,7 @@ use crate::hosts::profile::HostProfile;
 use crate::hosts::status::{LineState, StatusBoard};
 
 use super::fault::LineFault;
+use super::unmatched::{Treatment, Unmatched};
 
 /// The reporter of one line.
 pub(in crate::hosts) struct Reporter {
@@ -30,6 +32,7 @@ pub(in crate::hosts) struct Reporter {
     pub(in crate::hosts) clock: Arc<dyn Clock>,
     pub(in crate::hosts) notices: mpsc::Sender<HostNotice>,
     pub(in crate::hosts) cutovers: mpsc::Sender<HostCutover>,
+    pub(in crate::hosts) unmatched: Unmatched,
 }
 
 impl Reporter {
@@ -114,13 +117,30 @@ impl Reporter {
         });
     }
 
-    /// Puts a message into the quarantine: what could be read of it, and its bytes, masked.
+    /// Puts a message into the quarantine: what could be read of it, and its bytes, masked. Of a flood of them the first
+    /// ones are kept.
+    ///
+    /// # Errors
+    /// [`LineFault::Flood`] when there were too many.
     pub(super) fn quarantine(
         &self,
         message: Option<&Message<'_>>,
         bytes: &[u8],
         reason: QuarantineReason,
-    ) {
+    ) -> Result<(), LineFault> {
+        self.board.unmatched(self.host, self.line);
+        match self.unmatched.came(Instant::now()) {
+            Treatment::Keep => {}
+            Treatment::LastSaid => {
+                tracing::error!(
+                    host.id = %self.profile.host_id, line = self.line,
+                    "the host sends many messages that nobody waits for; the next ones are only counted"
+                );
+                return Ok(());
+            }
+            Treatment::Count => return Ok(()),
+            Treatment::Close => return Err(LineFault::Flood),
+        }
         let quarantined = Quarantined {
             host_id: self.profile.host_id,
             line: self.line,
@@ -145,14 +165,18 @@ impl Reporter {
             "a message went to the quarantine"
         );
         self.notice(HostNotice::Quarantined(Box::new(quarantined)));
+        Ok(())
     }
 
     /// Says in the quarantine that a stream fell out of step. None of its bytes go there: where one
     /// can't tell a message's beginning, a PAN may lie anywhere.
-    pub(super) fn quarantine_unframed(&self, error: &FramingError) {
+    ///
+    /// # Errors
+    /// [`LineFault::Flood`] when there were too many.
+    pub(super) fn quarantine_unframed(&self, error: &FramingError) -> Result<(), LineFault> {
         let reason = QuarantineReason::Undecodable {
             detail: error.to_string(),
         };
-        self.quarantine(None, &[], reason);
+        self.quarantine(None, &[], reason)
     }
 }

@@ -4,6 +4,7 @@ use iso8583::{MessageBuilder, Mti};
 
 use super::*;
 use crate::clock::Clock;
+use crate::hosts::line::unmatched::FLOOD;
 use crate::hosts::notice::QuarantineReason;
 use crate::hosts::status::LineState;
 use crate::hosts::tests::bank::{answer, confirmation};
@@ -348,6 +349,29 @@ async fn a_host_that_is_down_is_not_waited_for() {
     let end = end_of(started.pay(1)).await;
     assert_eq!(end, Exchange::NotSent(FailureReason::HostUnavailable));
     assert!(started.hosts.drain(TEST_TIMEOUT).await);
+}
+
+/// What a host sends beyond all measure costs its own line, and is not kept.
+#[tokio::test]
+async fn a_host_that_floods_loses_its_line() {
+    let bank = Bank::start().await;
+    let started = Started::new(bank.profile());
+    let mut line = bank.accept_signed_on().await;
+    assert!(started.hosts.ready(TEST_TIMEOUT).await);
+    let payment = started.pay(6);
+    let request = line.read_request().await;
+    let mut unmatched = answer(&request, "00");
+    unmatched.number(11, 424_242);
+    for _ in 0..FLOOD {
+        line.write(&unmatched).await;
+    }
+    let end = end_of(payment).await;
+    assert_eq!(end, Exchange::Unknown(UnknownReason::ConnectionLost));
+    let status = started.hosts.status();
+    let line = &status[0].lines[0];
+    assert_eq!(line.unmatched, u64::from(FLOOD));
+    let fault = line.last_fault.as_deref().unwrap();
+    assert!(fault.contains("that nobody waits for"), "{fault}");
 }
 
 /// A clock that panics when it is asked for the first time after it was armed.

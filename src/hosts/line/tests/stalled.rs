@@ -14,6 +14,7 @@ use crate::hosts::line::orders::Order;
 use crate::hosts::line::report::Reporter;
 use crate::hosts::line::session::{Session, SessionEnd};
 use crate::hosts::line::socket::{CountedSocket, TakenBytes};
+use crate::hosts::line::unmatched::Unmatched;
 use crate::hosts::line::waiter;
 use crate::hosts::line::{Line, LineHandle, QueuedRequest};
 use crate::hosts::message::amount::AskedAmount;
@@ -65,6 +66,7 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
         clock: Arc::new(ManualClock::at(known::NOW)),
         notices: sender,
         cutovers: mpsc::channel(1).0,
+        unmatched: Unmatched::default(),
     };
     let (drain, order) = watch::channel(Order::Run);
     let (net, random) = (&Net::SYSTEM, &Random::SYSTEM);
