@@ -23,6 +23,7 @@ use crate::store::records::lists::MAX_PAGE_SIZE;
 
 use super::basis::{Basis as _, Found, Way, Ways};
 use super::call::{BANK_WITHIN, Call, Concluded, OperationError, not_recorded, random};
+use super::conclude::log_recorded;
 use super::flow::Flow;
 use super::intent::{Intent, Known};
 use super::kept_card::{NoCard, fields_of};
@@ -158,6 +159,7 @@ impl Operations {
             resource,
             ..
         } = intent;
+        log_recorded(&payment, &operation);
         let original = original.filter(|it| Some(it.id) == operation.original_id);
         if let Some(original) = original {
             let entry = OwedEntry {

@@ -229,6 +229,7 @@ impl Operations {
         let operation = &outcome.operation;
         let verdict = self.store.commit(&outcome.change()).await?;
         if let Verdict::Committed { payment: moved } = verdict {
+            log_recorded(moved.as_deref().unwrap_or(&outcome.payment), operation);
             return Ok(Recorded::AsDecided { moved });
         }
         let Some((payment, standing)) = Box::pin(self.store.told(operation.id)).await? else {
@@ -247,6 +248,28 @@ fn no_intent(operation: &Operation) -> StoreError {
         what: "operation of a payment",
         id: operation.id.to_string(),
     }
+}
+
+/// The line of the log that each operation has: how it has ended, or that it counts from now on.
+pub(super) fn log_recorded(payment: &Payment, operation: &Operation) {
+    let (response_code, approval_code) = answer_of(operation).unzip();
+    tracing::info!(
+        merchant.id = %payment.merchant_id,
+        payment.id = %payment.id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        kind = operation.kind.name(),
+        state = operation.state.name(),
+        payment.state = payment.state.name(),
+        amount_minor = operation.amount.amount_minor(),
+        currency = %operation.amount.currency(),
+        response_code = response_code.map(tracing::field::display),
+        approval_code,
+        bank_us = operation.bank_us,
+        "An operation is recorded"
+    );
 }
 
 /// The outcome is not recorded, so it can't be told. All that is known of it stands in the log, in case

@@ -67,6 +67,7 @@ pub(crate) struct Gateway {
     pub(crate) ready: Value,
     /// One for each merchant, in their order.
     pub(crate) api_keys: Vec<String>,
+    /// Lines of JSON.
     pub(crate) log: PathBuf,
     pub(crate) process: Process,
     pub(crate) folder: TempFolder,
@@ -177,6 +178,8 @@ impl Gateway {
                 "serve",
                 "--config",
                 "payswitch.toml",
+                "--log",
+                "json",
                 "--ready-file",
                 "ready.json",
             ])

@@ -56,6 +56,7 @@ mod large_reports;
 mod leaving_callers;
 mod ledger;
 mod loading;
+mod logging;
 mod memory;
 mod metrics;
 mod nps;
