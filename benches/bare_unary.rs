@@ -131,22 +131,19 @@ async fn serve(ready_file: &Path) -> Result<(), Failure> {
         certificate.cert.pem(),
         certificate.signing_key.serialize_pem(),
     );
-    let config = tls::server_config(
-        chain.as_bytes(),
-        key.as_bytes(),
-        tls::ClientCertificates::None,
-    )?;
+    let tls = tls::DoorTls::new(&tls::DoorTexts {
+        certificate: chain.as_bytes(),
+        private_key: key.as_bytes(),
+        clients: tls::ClientCertificates::None,
+    })?;
     let listener = Net::SYSTEM
         .listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await?;
     let ready = serde_json::json!({ "address": listener.local_addr()?, "ca": chain });
     write_whole(ready_file, &ready)?;
     let (accepted, streams) = mpsc::channel(ACCEPTED);
-    tokio::spawn(accept(
-        listener,
-        TlsAcceptor::from(Arc::new(config)),
-        accepted,
-    ));
+    let tls = TlsAcceptor::from(tls.config());
+    tokio::spawn(accept(listener, tls, accepted));
     let answer = "a".repeat(ANSWER_BYTES);
     Server::builder()
         .add_service(SealingServiceServer::new(Bare { answer }))

@@ -1,11 +1,12 @@
 //! Config -> App -> run -> drain: the only place where the parts are put together.
 //!
 //! - [`parts`]: keys, certificates and profiles from their files. [`issue`]: the first rows of an installation.
-//! - [`flow_table`]: the flows.
+//! - [`flow_table`]: the flows. [`reload`]: what is read again while the gateway runs.
 
 mod flow_table;
 pub mod issue;
 pub mod parts;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use self::flow_table::flow_table;
 use self::issue::{pepper, sealer};
-use self::parts::{Parts, StartError, host_certificate_ends};
+use self::parts::{Parts, StartError};
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
@@ -44,6 +45,7 @@ use crate::reconciliation::discrepancies::Discrepancies;
 use crate::reconciliation::report_imports::{ReportImports, ReportParts};
 use crate::reconciliation::statement_imports::StatementImports;
 use crate::reconciliation::statement_matching::Matching;
+use crate::reloading::Reloading;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
 use crate::settlement::clearing_answers::ClearingAnswers;
@@ -90,6 +92,7 @@ pub struct Running {
     pub hosts: Arc<Hosts>,
     operations: Arc<Operations>,
     sealer: Arc<LedgerSealer>,
+    reloading: Arc<Reloading>,
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<Result<(), ServeError>>>,
@@ -106,8 +109,6 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (net, random) = (Net::SYSTEM, Random::SYSTEM);
     let methods = merchant_api::server::methods().map_err(StartError::MerchantApi)?;
     let metrics = Arc::new(Metrics::new(methods));
-    let mut certificate_ends = parts.certificate_ends;
-    certificate_ends.extend(host_certificate_ends(&parts.profiles));
     let files = HostFiles::read(
         parts
             .profiles
@@ -129,12 +130,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let accounts = read_accounts(&config.reconciliation, &known)?;
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let listen = config.merchant_api.listen;
-    let door = Bound::bind(&net, listen, parts.merchant_api_tls).await;
+    let door = Bound::bind(&net, listen, parts.merchant_api_tls.clone()).await;
     let door = door.map_err(StartError::MerchantApi)?;
     let merchant_api = door.local_addr();
-    let operators_door = match (&config.admin_api, parts.admin_api_tls) {
+    let operators_door = match (&config.admin_api, &parts.admin_api_tls) {
         (Some(config), Some(tls)) => {
-            let door = Bound::bind(&net, config.listen, tls).await;
+            let door = Bound::bind(&net, config.listen, tls.clone()).await;
             Some(door.map_err(StartError::AdminApi)?)
         }
         _ => None,
@@ -175,6 +176,18 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         notices,
     )?;
     let hosts = Arc::new(hosts);
+    let sources = Arc::new(reload::Sources {
+        master_key: Arc::clone(&parts.master_key),
+        merchant_api: parts.merchant_api_tls,
+        admin_api: parts.admin_api_tls,
+        hosts: Arc::clone(&hosts),
+        clock: Arc::clone(&clock),
+    });
+    let reloading = Arc::new(Reloading::new(match parts.from_files {
+        true => reload::parts(config, &sources),
+        false => Vec::new(),
+    }));
+    reload::warn_of_ends(&reload::ends(&sources), clock.now());
     let custody = CardCustody::open(
         store.clone(),
         &parts.master_key,
@@ -324,7 +337,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             terms,
             payouts: Arc::clone(&payouts),
             metrics,
-            certificate_ends,
+            ends: Arc::new(move || reload::ends(&sources)),
+            reloading: Arc::clone(&reloading),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -352,6 +366,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(funding.look_until(stopping.clone()));
     tokio::spawn(imports.go_on());
     tokio::spawn(payouts.look_until(stopping.clone()));
+    tokio::spawn(Arc::clone(&reloading).look_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));
@@ -367,6 +382,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         hosts,
         operations,
         sealer,
+        reloading,
         ready,
         stop,
         serving: Some(serving),
@@ -407,6 +423,12 @@ impl Running {
             tracing::warn!("A required bank is not signed on yet; the gateway is not ready");
         }
         ready
+    }
+
+    /// What is read again while it runs.
+    #[must_use]
+    pub fn reloading(&self) -> Arc<Reloading> {
+        Arc::clone(&self.reloading)
     }
 
     /// Waits until the merchant API ends by itself, which it does only when it is broken.

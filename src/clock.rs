@@ -1,6 +1,9 @@
 //! Time: the only place that asks the machine for it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use rustls_pki_types::UnixTime;
 
 use crate::payment::moment::UnixMillis;
 
@@ -13,6 +16,11 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Microseconds since 1970-01-01T00:00:00Z.
     fn now_us(&self) -> u64 {
         u64::try_from(self.now().as_i64()).map_or(0, |millis| millis.saturating_mul(1000))
+    }
+
+    /// Now, as what checks certificates takes it.
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_micros(self.now_us()))
     }
 }
 
@@ -34,7 +42,7 @@ impl Clock for SystemClock {
     clippy::disallowed_methods,
     reason = "this is the one place that reads the clock"
 )]
-fn since_epoch() -> std::time::Duration {
+fn since_epoch() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::SystemTime::UNIX_EPOCH)
         .unwrap_or_default()

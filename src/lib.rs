@@ -21,6 +21,8 @@
 //! - [`stack`]: wipes what a computation on a card leaves there.
 //! - [`telemetry`]: what the program says while it runs. [`metrics`]: what it counts.
 //!   [`fault_points`]: where a test kills it.
+//! - [`reloading`]: reads certificates and profiles again while the gateway runs. [`x509`]: reads certificates and
+//!   revocation lists.
 //! - [`certs`]: makes the development PKI.
 //!
 //! ARCHITECTURE.md has the layers, what always holds, and what a new operation needs.
@@ -47,8 +49,10 @@ pub mod payment;
 pub mod pdf;
 pub mod random;
 pub mod reconciliation;
+pub mod reloading;
 pub mod settlement;
 pub mod shares;
 pub mod stack;
 pub mod store;
 pub mod telemetry;
+pub mod x509;

@@ -51,6 +51,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "metrics",
             "fault_points",
             "pdf",
+            "x509",
+            "reloading",
         ],
     ),
 ];

@@ -23,20 +23,26 @@ use crate::grpc::status;
 use crate::hosts::service::HostView;
 use crate::hosts::status::LineStatus;
 use crate::metrics::{Figure, Metrics};
+use crate::reloading::{PartCount, Reloading};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedCount;
+use crate::x509::Ends;
 
 /// OpenMetrics 1.0, "Overall structure".
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
+/// Says when certificates and revocation lists end that are in use now.
+pub type EndsNow = Arc<dyn Fn() -> Vec<Ends> + Send + Sync>;
+
 /// What the page shows.
 #[derive(Clone)]
 pub(super) struct MetricsPage {
     pub(super) metrics: Arc<Metrics>,
-    pub(super) certificate_ends: Arc<[(String, u64)]>,
+    pub(super) ends: EndsNow,
+    pub(super) reloading: Arc<Reloading>,
     pub(super) store: Store,
     pub(super) lines: Arc<dyn HostLines>,
     pub(super) clock: Arc<dyn Clock>,
@@ -53,12 +59,52 @@ impl MetricsPage {
         let mut figures = self.of_the_store();
         figures.extend(self.of_what_is_owed().await?);
         figures.extend(self.of_the_lines());
-        figures.extend(self.certificate_ends.iter().map(|(of, end)| {
-            let help = "When the certificate ends that payswitch shows, as Unix time";
-            let labels = vec![("of", of.clone())];
-            Figure::standing("certificate_not_after_seconds", help, labels, *end)
-        }));
+        figures.extend(self.of_certificates());
+        figures.extend(self.of_reloading());
         Ok(self.metrics.text(&figures))
+    }
+
+    fn of_certificates(&self) -> Vec<Figure> {
+        let ends = (self.ends)();
+        let each = |name, help, end: fn(&Ends) -> Option<u64>| -> Vec<Figure> {
+            let figure = |it: &Ends| {
+                let labels = vec![("of", it.of.clone())];
+                Some(Figure::standing(name, help, labels, end(it)?))
+            };
+            ends.iter().filter_map(figure).collect()
+        };
+        [
+            each(
+                "certificate_not_after_seconds",
+                "When the certificate ends that payswitch shows, as Unix time",
+                |it| it.certificate,
+            ),
+            each(
+                "crl_next_update_seconds",
+                "When a revocation list should be replaced by a newer one, as Unix time",
+                |it| it.revocation_lists,
+            ),
+        ]
+        .concat()
+    }
+
+    fn of_reloading(&self) -> Vec<Figure> {
+        let counts = self.reloading.counts().into_iter();
+        let figures = counts.flat_map(|count| {
+            let PartCount {
+                part,
+                reloaded,
+                refused,
+            } = count;
+            [("reloaded", reloaded), ("refused", refused)].map(|(outcome, value)| Figure {
+                name: "reloads",
+                help: "How often a part was read again, and put in use or refused",
+                counts: true,
+                labels: vec![("part", part.clone()), ("outcome", outcome.to_owned())],
+                value,
+            })
+        });
+        figures.collect()
     }
 
     fn of_the_store(&self) -> Vec<Figure> {

@@ -88,6 +88,7 @@ changes!(
     MakePayoutsRequest: "PayoutAdminService.MakePayouts",
     NotifyPayoutsRequest: "PayoutAdminService.NotifyPayouts",
     ProposePayoutAccountRequest: "MerchantService.ProposePayoutAccount",
+    ReloadRequest: "ReloadService.Reload",
     RefuseOrderRequest: "PayoutAdminService.RefuseOrder",
     ResolveDiscrepancyRequest: "ReconciliationAdminService.ResolveDiscrepancy",
     ResolveOwedRequest: "OwedService.ResolveOwed",

@@ -7,7 +7,7 @@ use tonic::service::Routes;
 
 use super::gate::Gate;
 use super::lines::HostLines;
-use super::metrics_page::MetricsPage;
+use super::metrics_page::{EndsNow, MetricsPage};
 use super::pb;
 use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_SERVICE};
 use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
@@ -23,6 +23,7 @@ use super::pb::payout_admin_service_server::{
 use super::pb::reconciliation_admin_service_server::{
     ReconciliationAdminServiceServer, SERVICE_NAME as RECONCILIATION_ADMIN_SERVICE,
 };
+use super::pb::reload_service_server::{ReloadServiceServer, SERVICE_NAME as RELOAD_SERVICE};
 use super::pb::settlement_admin_service_server::{
     SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
 };
@@ -40,6 +41,7 @@ use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
 use super::rpc::payout_admin_service::PayoutAdminApi;
 use super::rpc::reconciliation_admin_service::ReconciliationAdminApi;
+use super::rpc::reload_service::ReloadApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
 use super::rpc::statement_service::StatementApi;
 use crate::clock::Clock;
@@ -56,6 +58,7 @@ use crate::reconciliation::discrepancies::Discrepancies;
 use crate::reconciliation::report_imports::ReportImports;
 use crate::reconciliation::statement_imports::StatementImports;
 use crate::reconciliation::statement_matching::Matching;
+use crate::reloading::Reloading;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
@@ -69,7 +72,7 @@ const CONNECTIONS: usize = 64;
 /// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
 const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 13] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -82,6 +85,7 @@ const SERVICES: [&str; 12] = [
     MERCHANT_SERVICE,
     PAYOUT_ADMIN_SERVICE,
     STATEMENT_SERVICE,
+    RELOAD_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -118,8 +122,10 @@ pub struct Dependencies {
     pub payouts: Arc<Payouts>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// The certificates that payswitch shows, and when each ends, in seconds of Unix time.
-    pub certificate_ends: Vec<(String, u64)>,
+    /// When certificates and revocation lists end.
+    pub ends: EndsNow,
+    /// What is read again while the gateway runs.
+    pub reloading: Arc<Reloading>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -156,7 +162,8 @@ pub async fn serve(
         terms,
         payouts,
         metrics,
-        certificate_ends,
+        ends,
+        reloading,
         clock,
         random,
     } = dependencies;
@@ -169,7 +176,8 @@ pub async fn serve(
     let connection_log = Arc::new(store.clone());
     let page = MetricsPage {
         metrics: Arc::clone(&metrics),
-        certificate_ends: certificate_ends.into(),
+        ends,
+        reloading: Arc::clone(&reloading),
         store: store.clone(),
         lines: Arc::clone(&lines),
         clock: Arc::clone(&clock),
@@ -234,6 +242,11 @@ pub async fn serve(
         store: store.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let reloads = ReloadServiceServer::new(ReloadApi {
+        reloading,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -249,6 +262,7 @@ pub async fn serve(
         .add_service(gate.before(merchants))
         .add_service(gate.before(payouts))
         .add_service(gate.before(statements))
+        .add_service(gate.before(reloads))
         .add_service(gate.before(reconciliation));
     let door = Door {
         routes: page.beside(services.into_axum_router(), &gate).into(),

@@ -11,10 +11,10 @@ use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::grpc::server::ServeError;
-use crate::grpc::tls::{self, ClientCertificates, TlsError};
+use crate::grpc::tls::{ClientCertificates, ClientRoot, CurrentTls, DoorTexts, DoorTls, TlsError};
 use crate::hosts::line::tls::KeyLoader;
+use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
-use crate::hosts::profile::{HostProfile, PemSource};
 use crate::hosts::{Hosts, HostsError};
 use crate::ledger_seals::restoring::OlderDatabase;
 use crate::ledger_seals::sealer::SealingError;
@@ -95,11 +95,12 @@ pub struct Parts {
     /// How the private keys to the bank hosts are read; without it they are plain files.
     pub host_key_loader: Option<Arc<KeyLoader>>,
     /// The merchant API's TLS.
-    pub merchant_api_tls: rustls::ServerConfig,
+    pub merchant_api_tls: CurrentTls,
     /// The operators' API's TLS, where there is such a door.
-    pub admin_api_tls: Option<rustls::ServerConfig>,
-    /// The certificates that the doors show, and when each ends, in seconds of Unix time.
-    pub certificate_ends: Vec<(String, u64)>,
+    pub admin_api_tls: Option<CurrentTls>,
+    /// Whether certificates, revocation lists and profiles come from the files that the configuration names, so that
+    /// they can be read again.
+    pub from_files: bool,
 }
 
 impl Parts {
@@ -119,10 +120,10 @@ impl Parts {
             &master_key,
         )?;
         let profiles = Hosts::load_profiles(&config.hosts.profiles, Path::new("."))?;
-        let merchant_api_tls = merchant_api_tls(&config.merchant_api, &master_key)?;
-        let admin_api = config.admin_api.as_ref();
+        let merchant_api_tls = DoorFiles::of_merchant_api(&config.merchant_api).tls(&master_key)?;
+        let admin_api = config.admin_api.as_ref().map(DoorFiles::of_admin_api);
         let admin_api_tls = admin_api
-            .map(|admin_api| admin_api_tls(admin_api, &master_key))
+            .map(|files| files.tls(&master_key).map(CurrentTls::new))
             .transpose()?;
         let loader_key = Arc::clone(&master_key);
         let host_key_loader = Arc::new(move |path: &Path| {
@@ -133,65 +134,91 @@ impl Parts {
             sealing_keys,
             profiles,
             host_key_loader: Some(host_key_loader),
-            merchant_api_tls,
+            merchant_api_tls: CurrentTls::new(merchant_api_tls),
             admin_api_tls,
-            certificate_ends: door_certificate_ends(config)?,
+            from_files: true,
         })
     }
 }
 
-fn merchant_api_tls(
-    config: &MerchantApiConfig,
-    master_key: &MasterKey,
-) -> Result<rustls::ServerConfig, StartError> {
-    let certificate = read(&config.certificate)?;
-    let private_key = master_key::read_private_key_pem(&config.private_key, master_key)?;
-    let client_ca = config.client_ca.as_deref().map(read).transpose()?;
-    let clients = client_ca
-        .as_deref()
-        .map_or(ClientCertificates::None, ClientCertificates::Optional);
-    Ok(tls::server_config(&certificate, &private_key, clients)?)
+/// The files that the TLS of a door is made of.
+pub(super) struct DoorFiles {
+    certificate: PathBuf,
+    private_key: PathBuf,
+    client_ca: Option<PathBuf>,
+    client_crl: Option<PathBuf>,
+    /// Whether clients have to show a certificate.
+    is_mandatory: bool,
 }
 
-fn admin_api_tls(
-    config: &AdminApiConfig,
-    master_key: &MasterKey,
-) -> Result<rustls::ServerConfig, StartError> {
-    let certificate = read(&config.certificate)?;
-    let private_key = master_key::read_private_key_pem(&config.private_key, master_key)?;
-    let client_ca = read(&config.client_ca)?;
-    let clients = ClientCertificates::Mandatory(&client_ca);
-    Ok(tls::server_config(&certificate, &private_key, clients)?)
-}
-
-/// When the certificates end that the doors show, in seconds of Unix time.
-fn door_certificate_ends(config: &Config) -> Result<Vec<(String, u64)>, StartError> {
-    let merchant_api = &config.merchant_api.certificate;
-    let admin_api = config.admin_api.as_ref().map(|it| &it.certificate);
-    let mut ends = Vec::new();
-    for (door, path) in [
-        ("merchant_api", Some(merchant_api)),
-        ("admin_api", admin_api),
-    ] {
-        if let Some(path) = path {
-            let end = tls::certificate_end(&read(path)?);
-            ends.extend(end.map(|end| (door.to_owned(), end)));
+impl DoorFiles {
+    pub(super) fn of_merchant_api(config: &MerchantApiConfig) -> Self {
+        Self {
+            certificate: config.certificate.clone(),
+            private_key: config.private_key.clone(),
+            client_ca: config.client_ca.clone(),
+            client_crl: config.client_crl.clone(),
+            is_mandatory: false,
         }
     }
-    Ok(ends)
-}
 
-/// When the certificates end that are shown to banks. One that can't be read ends the start later.
-pub(super) fn host_certificate_ends(profiles: &[HostProfile]) -> Vec<(String, u64)> {
-    let to_banks = profiles.iter().filter_map(|profile| {
-        let pem = match &profile.tls.client_certificate {
-            PemSource::File(path) => std::fs::read(path).ok()?,
-            PemSource::Memory(pem) => pem.to_vec(),
+    pub(super) fn of_admin_api(config: &AdminApiConfig) -> Self {
+        Self {
+            certificate: config.certificate.clone(),
+            private_key: config.private_key.clone(),
+            client_ca: Some(config.client_ca.clone()),
+            client_crl: config.client_crl.clone(),
+            is_mandatory: true,
+        }
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When a file can't be read or does not hold what it should.
+    fn tls(&self, master_key: &MasterKey) -> Result<DoorTls, StartError> {
+        self.with_texts(master_key, DoorTls::new)
+    }
+
+    /// Reads them again; none where `before` was made of the same texts.
+    ///
+    /// # Errors
+    /// When a file can't be read or does not hold what it should.
+    pub(super) fn tls_again(
+        &self,
+        master_key: &MasterKey,
+        before: &DoorTls,
+    ) -> Result<Option<DoorTls>, StartError> {
+        self.with_texts(master_key, |texts| {
+            let is_new = texts.fingerprint() != before.fingerprint();
+            is_new.then(|| DoorTls::new(texts)).transpose()
+        })
+    }
+
+    fn with_texts<T>(
+        &self,
+        master_key: &MasterKey,
+        make: impl FnOnce(&DoorTexts<'_>) -> Result<T, TlsError>,
+    ) -> Result<T, StartError> {
+        let certificate = read(&self.certificate)?;
+        let private_key = master_key::read_private_key_pem(&self.private_key, master_key)?;
+        let ca = self.client_ca.as_deref().map(read).transpose()?;
+        let crl = self.client_crl.as_deref().map(read).transpose()?;
+        let root = ca.as_deref().map(|ca| ClientRoot {
+            ca,
+            crl: crl.as_deref(),
+        });
+        let clients = match root {
+            None => ClientCertificates::None,
+            Some(root) if self.is_mandatory => ClientCertificates::Mandatory(root),
+            Some(root) => ClientCertificates::Optional(root),
         };
-        Some((format!("host {}", profile.host_id), pem))
-    });
-    let end = |(name, pem): (String, Vec<u8>)| Some((name, tls::certificate_end(&pem)?));
-    to_banks.filter_map(end).collect()
+        Ok(make(&DoorTexts {
+            certificate: &certificate,
+            private_key: &private_key,
+            clients,
+        })?)
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StartError> {

@@ -29,6 +29,7 @@ pub mod output;
 pub mod owed;
 pub mod ready_file;
 pub mod reconcile;
+pub mod reload;
 pub mod restored;
 pub mod runtime;
 pub mod seal;
@@ -87,6 +88,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
     Custody(custody::CustodyArgs),
+    /// Read certificates, revocation lists and host profiles again.
+    Reload(reload::ReloadArgs),
     /// Make a development PKI: gateway, merchant, operators, and a private root for each bank host.
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
@@ -132,6 +135,7 @@ pub fn run() -> ExitCode {
         Command::Statement(arguments) => statement::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),
+        Command::Reload(arguments) => reload::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
         Command::Load(arguments) => load::run(&arguments),

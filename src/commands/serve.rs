@@ -25,7 +25,7 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
     payswitch serve --config pay.toml\n  \
     payswitch serve --config pay.toml --log json --ready-file /run/payswitch.json\n\n\
     Stop it with SIGTERM or Ctrl-C: it takes no new payments, finishes those in progress, signs off\n\
-    from the banks and exits.\n\n\
+    from the banks and exits. SIGHUP makes it read certificates, revocation lists and profiles again.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the database was restored from a backup: run\n\
     `payswitch restored`.")]
 pub struct ServeArgs {
@@ -65,6 +65,13 @@ pub fn run(arguments: ServeArgs) -> Result<ExitCode, CommandError> {
 
 async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
     let mut stop = StopSignal::listen()?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    // Without a handler these would end the program on the spot.
+    let _without_meaning = [
+        signal(SignalKind::user_defined1())?,
+        signal(SignalKind::user_defined2())?,
+        signal(SignalKind::alarm())?,
+    ];
     let mut ready_file = ready_file.map(ReadyFile::at).transpose()?;
     let parts = Parts::from_config(&config)?;
     let mut running = match app::start(&config, parts).await {
@@ -105,6 +112,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
             .as_mut()
             .map_or(Ok(()), |file| file.write(&ready))
     };
+    let reloading = running.reloading();
     let announced: Result<(), CommandError> = tokio::select! {
         announced = async {
             announcing.await?;
@@ -112,6 +120,13 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         } => announced,
         () = running.door_failed() => Ok(()),
         () = stop.received() => Ok(()),
+        () = async {
+            loop {
+                hang_up.recv().await;
+                tracing::info!("SIGHUP: certificates and profiles are read again");
+                let _logged = reloading.reload().await;
+            }
+        } => Ok(()),
     };
     drop(ready_file);
     tracing::info!("Stopping: no new payments, those in progress are finished");
@@ -125,11 +140,12 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     })
 }
 
-/// SIGTERM and SIGINT, listened for: one that comes before anybody waits for it is not lost, and does
+/// SIGTERM, SIGINT and SIGQUIT, listened for: one that comes before anybody waits for it is not lost, and does
 /// not end the program on the spot.
 pub struct StopSignal {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 impl StopSignal {
@@ -141,14 +157,16 @@ impl StopSignal {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
         })
     }
 
-    /// Waits for either.
+    /// Waits for any of them.
     pub async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.quit.recv() => {}
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct AdminApiConfig {
     pub private_key: PathBuf,
     /// The root that operators' certificates come from, PEM: one of their own, never the merchants'.
     pub client_ca: PathBuf,
+    /// The revocation lists of that root, PEM. Without it no certificate of the root is revoked.
+    pub client_crl: Option<PathBuf>,
 }
 
 impl Default for AdminApiConfig {
@@ -26,6 +28,7 @@ impl Default for AdminApiConfig {
             certificate: "certs/dev/admin.pem".into(),
             private_key: "certs/dev/admin.key".into(),
             client_ca: "certs/dev/operators-ca.pem".into(),
+            client_crl: None,
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct MerchantApiConfig {
     pub private_key: PathBuf,
     /// The root that merchants' client certificates come from, PEM. Without it only API keys work.
     pub client_ca: Option<PathBuf>,
+    /// The revocation lists of that root, PEM. Without it no certificate of the root is revoked.
+    pub client_crl: Option<PathBuf>,
     /// The most client connections at once, 1 to 100,000; more are closed at once.
     pub connections: usize,
     /// The most calls at once over all connections, 1 to 100,000; more get RESOURCE_EXHAUSTED.
@@ -30,6 +32,7 @@ impl Default for MerchantApiConfig {
             certificate: "certs/dev/gateway.pem".into(),
             private_key: "certs/dev/gateway.key".into(),
             client_ca: None,
+            client_crl: None,
             connections: 4096,
             concurrent_calls: 2048,
         }

@@ -11,7 +11,8 @@ use tracing::{debug, warn};
 
 use super::connection::{ClientStream, Recorder};
 use super::places::{ConnectionBounds, ConnectionPlace, ConnectionPlaces};
-use super::tls::{self, Party};
+use super::shown::{ShownCertificate, ShownCertificates};
+use super::tls::{self, CurrentTls, Party};
 use crate::clock::Clock;
 use crate::net::{Listener, Stream};
 use crate::payment::ids::ConnectionId;
@@ -28,7 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What the accept loop needs.
 pub(crate) struct Acceptor {
     pub(crate) listener: Listener,
-    pub(crate) tls: TlsAcceptor,
+    pub(crate) tls: CurrentTls,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Random,
@@ -41,9 +42,12 @@ impl Acceptor {
         let (accepted, receiver) = mpsc::channel(ACCEPTED);
         tokio::spawn(async move {
             let gone = accepted.clone();
+            let shown = ShownCertificates::default();
+            let check = shown.clone();
             tokio::select! {
                 () = gone.closed() => {}
-                () = self.accept_all(accepted) => {}
+                () = check.check_again(self.tls.clone(), Arc::clone(&self.clock)) => {}
+                () = self.accept_all(accepted, shown) => {}
             }
         });
         receiver
@@ -52,6 +56,7 @@ impl Acceptor {
     async fn accept_all<P: Party>(
         self,
         accepted: mpsc::Sender<Result<ClientStream<P>, io::Error>>,
+        shown: ShownCertificates,
     ) {
         let limit = self.bounds.limit;
         let places = ConnectionPlaces::new(self.bounds);
@@ -81,6 +86,7 @@ impl Acceptor {
                 clock: Arc::clone(&self.clock),
                 random: self.random.clone(),
                 peer,
+                shown: shown.clone(),
             };
             let accepted = accepted.clone();
             tokio::spawn(async move {
@@ -94,11 +100,12 @@ impl Acceptor {
 }
 
 struct Handshake {
-    tls: TlsAcceptor,
+    tls: CurrentTls,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     random: Random,
     peer: SocketAddr,
+    shown: ShownCertificates,
 }
 
 impl Handshake {
@@ -108,7 +115,9 @@ impl Handshake {
         place: ConnectionPlace<P>,
     ) -> Option<ClientStream<P>> {
         let (peer, connected_at) = (self.peer, self.clock.now());
-        let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.tls.accept(tcp));
+        let tls = self.tls.now();
+        let accepting = TlsAcceptor::from(tls.config()).accept(tcp);
+        let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting);
         let Some(shaken) = place.ended().run_until_cancelled(shaken).await else {
             debug!(%peer, "an unidentified client made room for another");
             return None;
@@ -136,6 +145,14 @@ impl Handshake {
         let handle = self
             .recorder
             .open(id, peer, connected_at, certificate, place)?;
-        Some(ClientStream::new(stream, handle))
+        let chain = stream.get_ref().1.peer_certificates();
+        let Some(chain) = chain.filter(|chain| !chain.is_empty()) else {
+            return Some(ClientStream::new(stream, handle));
+        };
+        let shown = ShownCertificate::new(id, peer, chain);
+        handle.has_shown(&shown);
+        let registered = self.shown.add(&shown, &tls, &self.tls, &*self.clock);
+        let stream = ClientStream::new(stream, handle);
+        Some(stream.ends_with(&shown, registered))
     }
 }

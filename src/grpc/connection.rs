@@ -14,8 +14,8 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,6 +27,7 @@ use tracing::{debug, warn};
 
 use super::places::ConnectionPlace;
 use super::records::ConnectionLog;
+use super::shown::{Registered, ShownCertificate};
 use super::tls::{CertificateIdentity, Party};
 use crate::clock::Clock;
 use crate::net::Stream;
@@ -88,6 +89,8 @@ impl Recorder {
             identified: AtomicBool::new(identified),
             place,
             certificate,
+            not_accepted: CertificateIdentity::Unnamed,
+            shown: OnceLock::new(),
             opened: Instant::now(),
             last_call_ms: AtomicU64::new(0),
             recorder: self.clone(),
@@ -103,6 +106,10 @@ struct OpenConnection<P: Party> {
     id: ConnectionId,
     peer: SocketAddr,
     certificate: CertificateIdentity<P>,
+    /// What the certificate says once it is not accepted any more.
+    not_accepted: CertificateIdentity<P>,
+    /// The certificate itself, where the client has shown one.
+    shown: OnceLock<Arc<ShownCertificate>>,
     /// Whether it is recorded who the client is.
     is_recorded: AtomicBool,
     /// Whether its place is one of its party's share.
@@ -125,9 +132,18 @@ impl<P: Party> ConnectionHandle<P> {
         self.0.peer.ip().to_canonical()
     }
 
-    /// Who the client's certificate says it is.
+    /// Who the client's certificate says it is: nobody once it is not accepted any more.
     pub(crate) fn certificate(&self) -> &CertificateIdentity<P> {
-        &self.0.certificate
+        match self.0.shown.get() {
+            Some(shown) if shown.is_refused() => &self.0.not_accepted,
+            _ => &self.0.certificate,
+        }
+    }
+
+    /// The client has shown this certificate, which is checked again from now on.
+    pub(super) fn has_shown(&self, certificate: &Arc<ShownCertificate>) {
+        // A connection has one handshake.
+        let _first = self.0.shown.set(Arc::clone(certificate));
     }
 
     /// Notes that a call came, of whatever kind.
@@ -189,6 +205,9 @@ pub(crate) struct ClientStream<P: Party, S = TlsStream<Stream>> {
     limits: Option<Box<Limits>>,
     /// Whether a write has been deferred since the last flush.
     write_deferred: bool,
+    /// Completes when the client is not let in any more; `None` where it has shown no certificate.
+    ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    _registered: Option<Registered>,
 }
 
 /// What may end the connection of a client that is not identified.
@@ -213,7 +232,16 @@ impl<P: Party, S> ClientStream<P, S> {
             first_byte_came: false,
             limits: Some(Box::new(limits)),
             write_deferred: false,
+            ended: None,
+            _registered: None,
         }
+    }
+
+    /// The client has shown this certificate: the connection ends when it is not accepted any more.
+    pub(super) fn ends_with(mut self, shown: &ShownCertificate, registered: Registered) -> Self {
+        self.ended = Some(Box::pin(shown.ended().cancelled_owned()));
+        self._registered = Some(registered);
+        self
     }
 
     /// Defers a write once, so that the tasks that wait on the same worker run first. A commit makes many
@@ -278,6 +306,10 @@ impl<P: Party, S: AsyncRead + Unpin> AsyncRead for ClientStream<P, S> {
         // Also where more and more comes.
         if this.limits.is_some() && this.has_to_end(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let ended = this.ended.as_mut();
+        if ended.is_some_and(|ended| ended.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let read = Pin::new(&mut this.tls).poll_read(cx, buf);
         this.first_byte_came |= buf.filled().len() > before;

@@ -5,6 +5,7 @@
 //!   for another.
 //! - [`tls`]: TLS 1.3, and the party that a client certificate names.
 //! - [`connection`]: who is connected, from where, since when. [`records`]: where that is recorded.
+//!   `shown`: the certificates that clients have shown, which are asked again while their connections are open.
 //! - [`server`]: the limits of HTTP/2, health and reflection. [`free_calls`]: how many of these there may be.
 //! - [`caller_deadline`]: how long the caller waits.
 //! - [`codec`]: messages as bytes.
@@ -26,6 +27,7 @@ pub(crate) mod page;
 pub(crate) mod places;
 pub mod records;
 pub mod server;
+mod shown;
 pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -23,7 +21,7 @@ use super::free_calls::FreeCalls;
 use super::places::ConnectionBounds;
 use super::records::ConnectionLog;
 use super::status::with_reason;
-use super::tls::Party;
+use super::tls::{CurrentTls, Party};
 use crate::clock::Clock;
 use crate::metrics::BoundCounter;
 use crate::net::{Listener, Net};
@@ -71,7 +69,7 @@ pub enum ServeError {
 pub struct Bound {
     listener: Listener,
     address: SocketAddr,
-    tls: TlsAcceptor,
+    tls: CurrentTls,
 }
 
 impl Bound {
@@ -79,17 +77,13 @@ impl Bound {
     ///
     /// # Errors
     /// When the address can't be listened on.
-    pub async fn bind(
-        net: &Net,
-        address: SocketAddr,
-        tls: ServerConfig,
-    ) -> Result<Self, ServeError> {
+    pub async fn bind(net: &Net, address: SocketAddr, tls: CurrentTls) -> Result<Self, ServeError> {
         let cannot_listen = |source| ServeError::CannotListen { address, source };
         let listener = net.listen(address).await.map_err(cannot_listen)?;
         Ok(Self {
             address: listener.local_addr().map_err(cannot_listen)?,
             listener,
-            tls: TlsAcceptor::from(Arc::new(tls)),
+            tls,
         })
     }
 

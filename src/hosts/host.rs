@@ -18,6 +18,7 @@ use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::stack;
 
 use super::exchange::Exchange;
+use super::line::endpoint::Endpoint;
 use super::line::orders::Order;
 use super::line::{LineHandle, QueuedRequest, waiter};
 use super::message::build::{Encoder, request_key, sent_elements};
@@ -40,6 +41,8 @@ const SPARE_ENCODERS: usize = 64;
 pub(super) struct Host {
     pub(super) profile: Arc<HostProfile>,
     pub(super) lines: Vec<LineHandle>,
+    /// How it is reached, as the lines see it.
+    pub(super) endpoint: watch::Sender<Arc<Endpoint>>,
     /// What the lines are to do.
     pub(super) order: watch::Sender<Order>,
     encoders: Mutex<Vec<Encoder>>,
@@ -52,11 +55,13 @@ impl Host {
     pub(super) fn new(
         profile: Arc<HostProfile>,
         lines: Vec<LineHandle>,
+        endpoint: watch::Sender<Arc<Endpoint>>,
         order: watch::Sender<Order>,
     ) -> Self {
         Self {
             profile,
             lines,
+            endpoint,
             order,
             encoders: Mutex::default(),
             carried: Mutex::default(),

@@ -9,6 +9,7 @@
 //! - [`service`]: a host is signed off and on by operators, and asked for an echo.
 //! - [`status`]: the state of each line.
 //! - [`totals`]: the totals of a business date are agreed with a host.
+//! - [`renewal`]: how a host is reached is read again while its lines run.
 //! - [`calendar`]: which dates are business dates of a host, and when each ends.
 
 use std::path::Path;
@@ -38,6 +39,7 @@ pub mod line;
 pub mod message;
 pub mod notice;
 pub mod profile;
+pub mod renewal;
 pub mod routing;
 pub mod service;
 pub mod status;
@@ -49,10 +51,11 @@ pub(crate) mod tests;
 use calendar::Calendar;
 use exchange::Exchange;
 use host::Host;
+use line::endpoint::Endpoint;
 use line::link;
 use line::orders::Order;
 use line::report::Reporter;
-use line::tls::{self, HostTls, KeyLoader, TlsError};
+use line::tls::{KeyLoader, TlsError};
 use line::unmatched::Unmatched;
 use message::contents::Outgoing;
 use message::definition::MessageProfile;
@@ -106,6 +109,8 @@ pub struct Hosts {
     draining: AtomicBool,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     cutovers: Mutex<Option<mpsc::Receiver<HostCutover>>>,
+    /// How private keys are read; without it they are plain files.
+    key_loader: Option<Arc<KeyLoader>>,
     /// What a test says in the place of all hosts.
     #[cfg(test)]
     pub(crate) script: Option<tests::Script>,
@@ -137,8 +142,8 @@ impl Hosts {
     ) -> Result<Self, HostsError> {
         let mut checked = Vec::with_capacity(profiles.len());
         for profile in profiles {
-            let tls = check(&profile, &checked, key_loader.as_deref())?;
-            checked.push((Arc::new(profile), Arc::new(tls)));
+            let endpoint = check(&profile, &checked, key_loader.as_deref())?;
+            checked.push((Arc::new(profile), Arc::new(endpoint)));
         }
         let loads: Vec<Vec<Load>> = checked
             .iter()
@@ -154,8 +159,9 @@ impl Hosts {
         let (announce, cutovers) = mpsc::channel(CUTOVERS);
         let mut tasks = JoinSet::new();
         let mut hosts = Vec::with_capacity(checked.len());
-        for (host, ((profile, tls), loads)) in checked.into_iter().zip(loads).enumerate() {
+        for (host, ((profile, endpoint), loads)) in checked.into_iter().zip(loads).enumerate() {
             let order = watch::Sender::new(Order::Run);
+            let endpoint = watch::Sender::new(endpoint);
             let mut lines = Vec::with_capacity(loads.len());
             for (line, load) in loads.into_iter().enumerate() {
                 let report = Reporter {
@@ -170,7 +176,7 @@ impl Hosts {
                 };
                 let (handle, line) = line::open_line(
                     &profile,
-                    &tls,
+                    endpoint.subscribe(),
                     load,
                     order.subscribe(),
                     report,
@@ -180,7 +186,7 @@ impl Hosts {
                 lines.push(handle);
                 tasks.spawn(link::run(line));
             }
-            hosts.push(Host::new(profile, lines, order));
+            hosts.push(Host::new(profile, lines, endpoint, order));
         }
         Ok(Self {
             hosts,
@@ -188,6 +194,7 @@ impl Hosts {
             draining: AtomicBool::new(false),
             tasks: tokio::sync::Mutex::new(tasks),
             cutovers: Mutex::new(Some(cutovers)),
+            key_loader,
             #[cfg(test)]
             script: None,
         })
@@ -416,25 +423,20 @@ impl Hosts {
 /// Checks a profile against those before it, and reads its certificates and key.
 fn check(
     profile: &HostProfile,
-    before: &[(Arc<HostProfile>, Arc<HostTls>)],
+    before: &[(Arc<HostProfile>, Arc<Endpoint>)],
     key_loader: Option<&KeyLoader>,
-) -> Result<HostTls, HostsError> {
-    let host_id = || profile.host_id;
-    if before
-        .iter()
-        .any(|(other, _)| other.host_id == profile.host_id)
-    {
-        return Err(HostsError::DuplicateHost(host_id()));
+) -> Result<Endpoint, HostsError> {
+    let host_id = profile.host_id;
+    if before.iter().any(|(other, _)| other.host_id == host_id) {
+        return Err(HostsError::DuplicateHost(host_id));
     }
     profile
         .check_messages()
         .map_err(|(kind, source)| HostsError::Message {
-            host_id: host_id(),
+            host_id,
             message: kind.name().to_lowercase(),
             source: Box::new(source),
         })?;
-    tls::host_tls(&profile.tls, key_loader).map_err(|source| HostsError::Tls {
-        host_id: host_id(),
-        source,
-    })
+    let tls = |source| HostsError::Tls { host_id, source };
+    Endpoint::read(profile, key_loader).map_err(tls)
 }

@@ -53,7 +53,7 @@ impl Hosts {
             .zip(&self.hosts)
             .map(|(status, host)| HostView {
                 status,
-                address: host.profile.address.clone(),
+                address: host.endpoint.borrow().address.clone(),
                 signed_off: *host.order.borrow() == Order::SignOff,
             })
             .collect();

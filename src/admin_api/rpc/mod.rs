@@ -2,7 +2,7 @@
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
 //!   `explain_service`, `settlement_admin_service`, `merchant_service`,
-//!   `payout_admin_service`, `reconciliation_admin_service`, `statement_service`: which file answers which call.
+//!   `payout_admin_service`, `reconciliation_admin_service`, `statement_service`, `reload_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -51,6 +51,8 @@ pub(super) mod payout_admin_service;
 mod propose_payout_account;
 pub(super) mod reconciliation_admin_service;
 mod refuse_order;
+mod reload;
+pub(super) mod reload_service;
 mod resolve_discrepancy;
 mod resolve_owed;
 mod retry_owed;

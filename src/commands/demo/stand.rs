@@ -17,7 +17,7 @@ use super::tour::Connection;
 use crate::app;
 use crate::app::parts::Parts;
 use crate::card::keys::SealingKeys;
-use crate::certs::{DevelopmentPki, HostPki};
+use crate::certs::{DevelopmentPki, HostPki, Identity, Root};
 use crate::clock::SystemClock;
 use crate::commands::error::CommandError;
 use crate::config::Config;
@@ -27,7 +27,7 @@ use crate::config::reconciliation::{CorrectionRule, ReconciliationConfig, Statem
 use crate::config::settlement::{PayoutsConfig, SettlementConfig};
 use crate::config::store::shown_url;
 use crate::grpc::client::{self, ClientCertificate};
-use crate::grpc::tls::{self, ClientCertificates};
+use crate::grpc::tls::{ClientCertificates, ClientRoot, CurrentTls, DoorTexts, DoorTls};
 use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
 use crate::merchant_api::client::ApiKey;
@@ -240,29 +240,37 @@ pub async fn start_gateway(
         sealing_keys,
         profiles: profiles(options, acquirer, &pki.acquirer)?,
         host_key_loader: None,
-        merchant_api_tls: tls::server_config(
-            pki.gateway.certificate_pem().as_bytes(),
-            &pki.gateway.key_pem(),
-            ClientCertificates::Optional(pki.gateway_root.certificate_pem().as_bytes()),
+        merchant_api_tls: door_tls(
+            &pki.gateway,
+            ClientCertificates::Optional(client_root(&pki.gateway_root)),
         )?,
-        admin_api_tls: Some(tls::server_config(
-            pki.admin.certificate_pem().as_bytes(),
-            &pki.admin.key_pem(),
-            ClientCertificates::Mandatory(pki.operators_root.certificate_pem().as_bytes()),
+        admin_api_tls: Some(door_tls(
+            &pki.admin,
+            ClientCertificates::Mandatory(client_root(&pki.operators_root)),
         )?),
-        certificate_ends: [("merchant_api", &pki.gateway), ("admin_api", &pki.admin)]
-            .into_iter()
-            .filter_map(|(door, identity)| {
-                let end = tls::certificate_end(identity.certificate_pem().as_bytes())?;
-                Some((door.to_owned(), end))
-            })
-            .collect(),
+        from_files: false,
     };
     let gateway = app::start(&config, parts).await?;
     if !gateway.wait_for_hosts().await {
         return Err("the gateway could not sign on to the simulated acquirer".into());
     }
     Ok(gateway)
+}
+
+fn client_root(root: &Root) -> ClientRoot<'_> {
+    ClientRoot {
+        ca: root.certificate_pem().as_bytes(),
+        crl: None,
+    }
+}
+
+fn door_tls(shown: &Identity, clients: ClientCertificates<'_>) -> Result<CurrentTls, CommandError> {
+    let tls = DoorTls::new(&DoorTexts {
+        certificate: shown.certificate_pem().as_bytes(),
+        private_key: &shown.key_pem(),
+        clients,
+    })?;
+    Ok(CurrentTls::new(tls))
 }
 
 fn config(data: &Path, options: &StandOptions) -> Config {

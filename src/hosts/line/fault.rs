@@ -17,6 +17,8 @@ pub(super) enum LineFault {
     ConnectTimeout(Duration),
     #[error("the TLS handshake failed: {0}")]
     Tls(#[source] std::io::Error),
+    #[error("the host's certificate is not trusted any more: {0}")]
+    NotTrusted(#[source] rustls::Error),
     #[error("the host closed the connection")]
     Closed,
     #[error("the host signed off")]

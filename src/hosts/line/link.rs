@@ -39,15 +39,12 @@ pub(in crate::hosts) async fn run(mut line: Line) {
         };
         // A line that lasted is tried again after the shortest wait; one that is lost as soon as it is up
         // counts as a failed attempt.
-        if began.elapsed() >= line.profile.back_off.longest && !fault.is_of_connecting() {
+        let bounds = line.endpoint.borrow().back_off;
+        if began.elapsed() >= bounds.longest && !fault.is_of_connecting() {
             failures = 0;
         }
         line.report.line_lost(&fault);
-        let wait = back_off(
-            line.profile.back_off,
-            failures,
-            random_fraction(&line.random),
-        );
+        let wait = back_off(bounds, failures, random_fraction(&line.random));
         failures = failures.saturating_add(1);
         // Without an end of the wait there is another order, which is looked at next.
         let _ = line.refuse_until(tokio::time::sleep(wait)).await;
@@ -88,7 +85,10 @@ async fn run_once(line: &mut Line) -> SessionEnd {
     line.report.state(LineState::Connecting, None);
     match connect(line).await {
         Connected::Stream(stream) => {
-            let taken = stream.get_ref().0.taken_bytes();
+            let (socket, tls) = stream.get_ref();
+            let taken = socket.taken_bytes();
+            let shown = tls.peer_certificates().unwrap_or_default();
+            line.shown = shown.iter().map(|it| it.clone().into_owned()).collect();
             let mut stream = ResetOnDrop::new(*stream);
             let end = Session::new(line, &mut stream.stream, taken).run().await;
             stream.closed = !matches!(end, SessionEnd::Lost(_));
@@ -132,20 +132,20 @@ impl Drop for ResetOnDrop {
 
 /// Connects, while requests that came in for the lost connection are refused.
 async fn connect(line: &mut Line) -> Connected {
-    let profile = Arc::clone(&line.profile);
-    let tls = Arc::clone(&line.tls);
+    let endpoint = Arc::clone(&line.endpoint.borrow_and_update());
+    let timeout = endpoint.connect_timeout;
     let net = line.net.clone();
     let attempt = async move {
         let tcp = net
-            .connect(&*profile.address)
+            .connect(&*endpoint.address)
             .await
             .map_err(LineFault::Connect)?;
+        let tls = &endpoint.tls;
         TlsConnector::from(Arc::clone(&tls.config))
             .connect(tls.server_name.clone(), CountedSocket::new(tcp))
             .await
             .map_err(LineFault::Tls)
     };
-    let timeout = line.profile.connect_timeout;
     match line
         .refuse_until(tokio::time::timeout(timeout, attempt))
         .await

@@ -1,7 +1,7 @@
 //! One line to a host: a task that owns one connection, and makes a new one when it is lost.
 //!
 //! - [`link`]: connects, and connects again; `fault`: why a connection was lost; [`tls`]: which hosts it
-//!   trusts, and which certificate it shows.
+//!   trusts, and which certificate it shows; `endpoint`: that and the address, as they are now.
 //! - `session`: runs one connection; `connection`: its state and what it sends; `incoming`: what it
 //!   receives; `outbound`: the bytes to be written; `socket`: counts what the socket took; `network`: sign-on,
 //!   echo, sign-off.
@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use rustls_pki_types::CertificateDer;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -25,15 +26,17 @@ use super::exchange::Exchange;
 use super::message::match_key::RequestKey;
 use super::profile::HostProfile;
 use super::status::Load;
+use endpoint::Endpoint;
+use fault::LineFault;
 use in_flight::InFlight;
 use network::NetworkStans;
 use orders::{ECHOES, EchoRequest, Order, Orders, told_to_stop};
 use report::Reporter;
 use settlement::{SETTLEMENT_QUEUE, SettlementRequest};
-use tls::HostTls;
 use waiter::Waiter;
 
 mod connection;
+pub(super) mod endpoint;
 mod fault;
 mod in_flight;
 mod incoming;
@@ -79,7 +82,7 @@ pub(super) struct LineHandle {
 /// Both ends of a line that is yet to connect.
 pub(super) fn open_line(
     profile: &Arc<HostProfile>,
-    tls: &Arc<HostTls>,
+    endpoint: watch::Receiver<Arc<Endpoint>>,
     load: Load,
     order: watch::Receiver<Order>,
     report: Reporter,
@@ -104,7 +107,8 @@ pub(super) fn open_line(
     let first_stan = u32::from_le_bytes(random.bytes().unwrap_or_default());
     let line = Line {
         profile: Arc::clone(profile),
-        tls: Arc::clone(tls),
+        endpoint,
+        shown: Vec::new(),
         queue,
         open,
         connection,
@@ -127,7 +131,10 @@ pub(super) fn open_line(
 /// The state that the task of a line owns.
 pub(super) struct Line {
     profile: Arc<HostProfile>,
-    tls: Arc<HostTls>,
+    /// How the host is reached: as of now, and each change.
+    endpoint: watch::Receiver<Arc<Endpoint>>,
+    /// The certificates that the host showed on the connection.
+    shown: Vec<CertificateDer<'static>>,
     queue: mpsc::Receiver<QueuedRequest>,
     open: Arc<AtomicBool>,
     connection: Arc<AtomicU64>,
@@ -157,6 +164,17 @@ impl Line {
                 () = told_to_stop(&mut self.orders.order) => return None,
             }
         }
+    }
+
+    /// Whether the host that it is connected to would be trusted as well by what is there now.
+    ///
+    /// # Errors
+    /// When it would not.
+    fn check_host_again(&mut self) -> Result<(), LineFault> {
+        let endpoint = Arc::clone(&self.endpoint.borrow_and_update());
+        let now = self.report.clock.unix_time();
+        let checked = endpoint.tls.check_host(&self.shown, now);
+        checked.map_err(LineFault::NotTrusted)
     }
 
     /// When the connection is gone: what was written is unknown, what was not is not sent.

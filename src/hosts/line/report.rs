@@ -72,6 +72,15 @@ impl Reporter {
         );
     }
 
+    /// The host would not be trusted any more: the line finishes what is in flight, and connects again.
+    pub(super) fn not_trusted(&self, fault: &LineFault) {
+        tracing::warn!(
+            host.id = %self.profile.host_id, line = self.line, %fault,
+            "the line signs off and connects again"
+        );
+        self.state(LineState::Draining, Some(fault.to_string()));
+    }
+
     /// The line was lost, and why.
     pub(super) fn line_lost(&self, fault: &LineFault) {
         tracing::warn!(

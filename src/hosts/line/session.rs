@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::connection::{Connection, Phase, Stop};
 use super::fault::LineFault;
@@ -146,12 +146,15 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                     connection.answer_cutover(recorded).map_err(Stop::Fault)
                 }
                 () = told_to_stop(&mut connection.line.orders.order), if !draining => {
-                    if connection.phase == Phase::Up {
-                        connection.start_draining();
-                        tick = tokio::time::interval(DRAIN_TICK);
-                        Ok(())
-                    } else {
-                        Err(Stop::Drained)
+                    wind_up(connection, &mut tick)
+                }
+                Ok(()) = connection.line.endpoint.changed(), if !draining => {
+                    match connection.line.check_host_again() {
+                        Ok(()) => Ok(()),
+                        Err(fault) => {
+                            connection.line.report.not_trusted(&fault);
+                            wind_up(connection, &mut tick)
+                        }
                     }
                 }
                 now = tick.tick() => connection.check_timeouts(now),
@@ -161,6 +164,16 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             }
         }
     }
+}
+
+/// Takes no new requests, and ends once those in flight have their answers; at once where the line is not up yet.
+fn wind_up(connection: &mut Connection<'_>, tick: &mut Interval) -> Result<(), Stop> {
+    if connection.phase != Phase::Up {
+        return Err(Stop::Drained);
+    }
+    connection.start_draining();
+    *tick = tokio::time::interval(DRAIN_TICK);
+    Ok(())
 }
 
 /// Puts the queued requests, and those that came since, into the write buffer in one go, at most

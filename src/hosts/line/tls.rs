@@ -17,6 +17,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::hosts::profile::{PemSource, SpkiPin, TlsProfile};
+use crate::x509::{RevocationError, RevocationLists, Validity, has_dns_name};
 
 /// Why the TLS of a host can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -52,71 +53,147 @@ pub enum TlsError {
     #[error("the TLS configuration: {0}")]
     Rustls(#[from] rustls::Error),
     /// The root can't be used to check certificates.
-    #[error("the CA: {0}")]
+    #[error("the CA, or its revocation lists: {0}")]
     Root(#[from] rustls::client::VerifierBuilderError),
+    /// The revocation lists can't be used.
+    #[error("the revocation lists: {0}")]
+    Revocation(#[from] RevocationError),
 }
 
 /// Reads a key file: a plain one, or one that is wrapped under the master key.
 pub type KeyLoader = dyn Fn(&Path) -> std::io::Result<Zeroizing<Vec<u8>>> + Send + Sync;
 
+/// The texts that the TLS of a host is made of, in PEM.
+pub(in crate::hosts) struct HostTexts {
+    ca: Zeroizing<Vec<u8>>,
+    crl: Option<Zeroizing<Vec<u8>>>,
+    client_certificate: Zeroizing<Vec<u8>>,
+    client_key: Zeroizing<Vec<u8>>,
+}
+
+impl HostTexts {
+    /// Reads them from where the profile says that they are.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub(in crate::hosts) fn read(
+        profile: &TlsProfile,
+        key_loader: Option<&KeyLoader>,
+    ) -> Result<Self, TlsError> {
+        let crl = profile.crl.as_ref();
+        Ok(Self {
+            ca: read("CA", &profile.ca, None)?,
+            crl: crl
+                .map(|crl| read("revocation list", crl, None))
+                .transpose()?,
+            client_certificate: read("client certificate", &profile.client_certificate, None)?,
+            client_key: read("client key", &profile.client_key, key_loader)?,
+        })
+    }
+
+    /// The texts themselves, and what else the profile says of TLS.
+    pub(in crate::hosts) fn parts(&self) -> [Option<&[u8]>; 4] {
+        [
+            Some(&self.ca),
+            self.crl.as_ref().map(|crl| crl.as_slice()),
+            Some(&self.client_certificate),
+            Some(&self.client_key),
+        ]
+    }
+}
+
 /// The TLS of the connections to one host.
 pub(in crate::hosts) struct HostTls {
     pub(in crate::hosts) config: Arc<ClientConfig>,
     pub(in crate::hosts) server_name: ServerName<'static>,
+    verifier: Arc<PinnedVerifier>,
+    /// When our certificate is valid; none where that can't be read.
+    pub(in crate::hosts) validity: Option<Validity>,
+    /// When the first revocation list should have been replaced by a newer one, in seconds of Unix time.
+    pub(in crate::hosts) crl_next_update: Option<u64>,
 }
 
-/// Reads the certificates and the key of a host and puts its configuration together.
-///
-/// # Errors
-/// When a file can't be read or does not hold what it should.
-pub(in crate::hosts) fn host_tls(
-    profile: &TlsProfile,
-    key_loader: Option<&KeyLoader>,
-) -> Result<HostTls, TlsError> {
-    let server_name = match ServerName::try_from(profile.server_name.clone()) {
-        Ok(name @ ServerName::DnsName(_)) => name,
-        _ => {
-            return Err(TlsError::ServerName {
-                got: profile.server_name.clone(),
-            });
+impl HostTls {
+    /// Puts the configuration of a host together.
+    ///
+    /// # Errors
+    /// When a text does not hold what it should.
+    pub(in crate::hosts) fn new(profile: &TlsProfile, texts: &HostTexts) -> Result<Self, TlsError> {
+        let server_name = match ServerName::try_from(profile.server_name.clone()) {
+            Ok(name @ ServerName::DnsName(_)) => name,
+            _ => {
+                return Err(TlsError::ServerName {
+                    got: profile.server_name.clone(),
+                });
+            }
+        };
+        let authorities = certificates("CA", &texts.ca)?;
+        let revoked = texts.crl.as_ref();
+        let revoked = revoked
+            .map(|crl| RevocationLists::read(crl, &authorities))
+            .transpose()?;
+        let crl_next_update = revoked.as_ref().and_then(|revoked| revoked.next_update);
+        let mut roots = RootCertStore::empty();
+        for authority in authorities {
+            roots.add(authority)?;
         }
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates("CA", &profile.ca)? {
-        roots.add(certificate)?;
-    }
-    let chain = certificates("client certificate", &profile.client_certificate)?;
-    let key_pem = read("client key", &profile.client_key, key_loader)?;
-    let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| TlsError::Pem {
-        what: "client key",
-        expected: "a private key",
-        got: error.to_string(),
-    })?;
+        let chain = certificates("client certificate", &texts.client_certificate)?;
+        let validity = chain.first().and_then(Validity::of);
+        let key = PrivateKeyDer::from_pem_slice(&texts.client_key);
+        let key = key.map_err(|error| TlsError::Pem {
+            what: "client key",
+            expected: "a private key",
+            got: error.to_string(),
+        })?;
 
-    // Passed explicitly: two providers are linked, and rustls refuses to choose between them.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = PinnedVerifier {
-        roots: WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()?,
-        pins: profile.pins.clone(),
-    };
-    // All TLS 1.2 suites of rustls are ECDHE.
-    let versions: &[&rustls::SupportedProtocolVersion] = if profile.allow_tls12 {
-        &[&rustls::version::TLS13, &rustls::version::TLS12]
-    } else {
-        &[&rustls::version::TLS13]
-    };
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(chain, key)?;
-    // A resumed session would skip the check of the host's certificate.
-    config.resumption = Resumption::disabled();
-    Ok(HostTls {
-        config: Arc::new(config),
-        server_name,
-    })
+        // Passed explicitly: two providers are linked, and rustls refuses to choose between them.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let roots =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let lists = revoked.map_or_else(Vec::new, |revoked| revoked.lists);
+        let verifier = Arc::new(PinnedVerifier {
+            roots: roots.with_crls(lists).build()?,
+            pins: profile.pins.clone(),
+        });
+        // All TLS 1.2 suites of rustls are ECDHE.
+        let versions: &[&rustls::SupportedProtocolVersion] = if profile.allow_tls12 {
+            &[&rustls::version::TLS13, &rustls::version::TLS12]
+        } else {
+            &[&rustls::version::TLS13]
+        };
+        let checks: Arc<dyn ServerCertVerifier> = Arc::<PinnedVerifier>::clone(&verifier);
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(checks)
+            .with_client_auth_cert(chain, key)?;
+        // A resumed session would skip the check of the host's certificate.
+        config.resumption = Resumption::disabled();
+        Ok(Self {
+            config: Arc::new(config),
+            server_name,
+            verifier,
+            validity,
+            crl_next_update,
+        })
+    }
+
+    /// Whether a host that shows this chain would be trusted at `now`.
+    ///
+    /// # Errors
+    /// When it would not.
+    pub(in crate::hosts) fn check_host(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let (shown, above) = chain
+            .split_first()
+            .ok_or(rustls::Error::NoCertificatesPresented)?;
+        self.verifier
+            .verify_server_cert(shown, above, &self.server_name, &[], now)
+            .map(drop)
+    }
 }
 
 fn read(
@@ -137,17 +214,13 @@ fn read(
     }
 }
 
-fn certificates(
-    what: &'static str,
-    source: &PemSource,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = read(what, source, None)?;
+fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let fault = |got: String| TlsError::Pem {
         what,
         expected: "certificates",
         got,
     };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|error| fault(error.to_string()))?;
     if chain.is_empty() {
@@ -156,7 +229,8 @@ fn certificates(
     Ok(chain)
 }
 
-/// Checks the chain and the name as rustls does, and then the key against the pins.
+/// Checks the chain and the name as rustls does, then that the name is there itself, without a wildcard, and the key
+/// against the pins.
 #[derive(Debug)]
 struct PinnedVerifier {
     roots: Arc<WebPkiServerVerifier>,
@@ -171,6 +245,14 @@ pub struct PinMismatch {
     pub expected: Vec<SpkiPin>,
     /// The key's own.
     pub got: SpkiPin,
+}
+
+/// The host's certificate covers its name by a wildcard only.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected the name {expected} itself in the certificate, got a wildcard that covers it")]
+pub struct NameNotExact {
+    /// The name.
+    pub expected: String,
 }
 
 impl PinnedVerifier {
@@ -191,10 +273,12 @@ impl PinnedVerifier {
             expected: self.pins.clone(),
             got,
         };
-        Err(rustls::Error::InvalidCertificate(CertificateError::Other(
-            OtherError(Arc::new(mismatch)),
-        )))
+        Err(refused(mismatch))
     }
+}
+
+fn refused(why: impl std::error::Error + Send + Sync + 'static) -> rustls::Error {
+    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
 }
 
 impl ServerCertVerifier for PinnedVerifier {
@@ -213,6 +297,11 @@ impl ServerCertVerifier for PinnedVerifier {
             ocsp_response,
             now,
         )?;
+        let expected = server_name.to_str();
+        if !has_dns_name(end_entity, &expected) {
+            let expected = expected.into_owned();
+            return Err(refused(NameNotExact { expected }));
+        }
         self.check_pin(end_entity)?;
         Ok(verified)
     }

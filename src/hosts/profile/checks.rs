@@ -34,6 +34,7 @@ use super::{
 pub(super) fn checked(
     reading: &Reading<'_>,
     raw: ProfileFile,
+    keys: toml::Table,
 ) -> Result<HostProfile, ProfileError> {
     let reply_timeout =
         reading.millis("reply_timeout_ms", raw.reply_timeout_ms, MAX_REPLY_TIMEOUT)?;
@@ -109,6 +110,7 @@ pub(super) fn checked(
         subelements,
         mac: raw.mac,
         messages,
+        keys,
     })
 }
 
@@ -157,6 +159,7 @@ impl Reading<'_> {
         Ok(TlsProfile {
             server_name: name,
             ca: pem(&raw.ca),
+            crl: raw.crl.as_deref().map(pem),
             client_certificate: pem(&raw.client_certificate),
             client_key: pem(&raw.client_key),
             pins: raw

@@ -25,6 +25,7 @@ pub(super) struct ProfileFile {
     pub(super) address: String,
     pub(super) server_name: String,
     pub(super) ca: PathBuf,
+    pub(super) crl: Option<PathBuf>,
     pub(super) client_certificate: PathBuf,
     pub(super) client_key: PathBuf,
     #[serde(default)]

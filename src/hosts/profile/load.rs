@@ -1,6 +1,6 @@
 //! Loads host profiles from TOML files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::HostProfile;
 use super::checks::checked;
@@ -15,13 +15,19 @@ pub const MAX_PROFILES: usize = 256;
 /// # Errors
 /// The first fault of the first file that has one.
 pub fn load(dir: &Path, base: &Path) -> Result<Vec<HostProfile>, ProfileError> {
-    let unread = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ProfileError::Read { path, source }
-    };
+    let files = files(dir)?;
+    files.iter().map(|file| read(file, base)).collect()
+}
+
+/// The files of a folder that are profiles, in the order of their names.
+///
+/// # Errors
+/// When the folder can't be read, or has none or too many of them.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>, ProfileError> {
+    let unread = |source| unreadable(dir, source);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(unread(dir))? {
-        let path = entry.map_err(unread(dir))?.path();
+    for entry in std::fs::read_dir(dir).map_err(unread)? {
+        let path = entry.map_err(unread)?.path();
         if path
             .extension()
             .is_some_and(|extension| extension == "toml")
@@ -38,13 +44,21 @@ pub fn load(dir: &Path, base: &Path) -> Result<Vec<HostProfile>, ProfileError> {
             got: files.len().to_string(),
         });
     }
-    files
-        .iter()
-        .map(|file| {
-            let text = std::fs::read_to_string(file).map_err(unread(file))?;
-            parse(&text, file, base)
-        })
-        .collect()
+    Ok(files)
+}
+
+/// Reads the profile in a file; relative paths in it count from `base`.
+///
+/// # Errors
+/// When the file can't be read, or its first fault.
+pub fn read(file: &Path, base: &Path) -> Result<HostProfile, ProfileError> {
+    let text = std::fs::read_to_string(file).map_err(|source| unreadable(file, source))?;
+    parse(&text, file, base)
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> ProfileError {
+    let path = path.to_owned();
+    ProfileError::Read { path, source }
 }
 
 /// Reads one profile. Its name is that of `file`; relative paths in it count from `base`.
@@ -54,7 +68,8 @@ pub fn load(dir: &Path, base: &Path) -> Result<Vec<HostProfile>, ProfileError> {
 pub fn parse(text: &str, file: &Path, base: &Path) -> Result<HostProfile, ProfileError> {
     let reading = Reading { file, base };
     let raw: ProfileFile = toml::from_str(text).map_err(|source| reading.toml(source))?;
-    let profile = checked(&reading, raw)?;
+    let keys = toml::from_str(text).map_err(|source| reading.toml(source))?;
+    let profile = checked(&reading, raw, keys)?;
     profile
         .check_messages()
         .map_err(|(kind, source)| ProfileError::Message {

@@ -102,6 +102,8 @@ pub struct TlsProfile {
     pub server_name: String,
     /// The private root that the host's certificate comes from.
     pub ca: PemSource,
+    /// The revocation lists of that root, where there are any.
+    pub crl: Option<PemSource>,
     /// The certificate chain that payswitch shows.
     pub client_certificate: PemSource,
     /// Its private key.
@@ -191,6 +193,8 @@ pub struct HostProfile {
     pub totals: Option<TotalsProfile>,
     /// The files that go to the bank and come from it at the end of its day.
     pub files: SettlementTables,
+    /// The keys of its file, as they stand there: a later version of it is compared with them.
+    pub keys: toml::Table,
 }
 
 /// The formats of a bank's files, as they stand in its profile: settlement knows what they mean, and checks them.

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::sync::{oneshot, watch};
 
 use super::*;
+use crate::hosts::line::endpoint::Endpoint;
 use crate::hosts::line::fault::LineFault;
 use crate::hosts::line::orders::Order;
 use crate::hosts::line::report::Reporter;
@@ -53,7 +54,8 @@ async fn detached_line() -> DetachedLine {
 fn detached_line_to(some_bank: &Bank) -> DetachedLine {
     let mut profile = some_bank.profile();
     profile.network.sign_on = false;
-    let tls = Arc::new(crate::hosts::line::tls::host_tls(&profile.tls, None).unwrap());
+    let endpoint = Endpoint::read(&profile, None).unwrap();
+    let (_, endpoint) = watch::channel(Arc::new(endpoint));
     let profile = Arc::new(profile);
     let load = Load::default();
     let rows = vec![(profile.host_id, true, vec![load.clone()])];
@@ -71,7 +73,7 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
     let (drain, order) = watch::channel(Order::Run);
     let (net, random) = (&Net::SYSTEM, &Random::SYSTEM);
     let (handle, line) =
-        crate::hosts::line::open_line(&profile, &tls, load, order, report, net, random);
+        crate::hosts::line::open_line(&profile, endpoint, load, order, report, net, random);
     DetachedLine {
         profile,
         handle,
@@ -214,7 +216,8 @@ async fn what_tls_holds_at_the_deadline_is_not_flushed() {
     let bank = Bank::start().await;
     let detached = detached_line_to(&bank);
     let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-    let tls = Arc::clone(&detached.line.tls);
+    let endpoint = Arc::clone(&detached.line.endpoint.borrow());
+    let tls = &endpoint.tls;
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
     // The bank's handshake ends only when the session has read its tickets.
     let accepted = tokio::spawn(bank.acceptor.accept(theirs));
@@ -314,7 +317,8 @@ async fn what_only_tls_has_taken_is_not_sent() {
         stream,
         shut: Arc::clone(&shut),
     };
-    let tls = Arc::clone(&detached.line.tls);
+    let endpoint = Arc::clone(&detached.line.endpoint.borrow());
+    let tls = &endpoint.tls;
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
     let accepted = tokio::spawn(bank.acceptor.accept(theirs));
     let ours = connector.connect(tls.server_name.clone(), CountedSocket::new(gate));
