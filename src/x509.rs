@@ -2,6 +2,8 @@
 //! certificate is valid, which DNS names it carries, and whether a list was signed by the root whose certificates it
 //! revokes.
 
+use std::sync::Arc;
+
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use x509_parser::prelude::{
@@ -27,6 +29,9 @@ pub struct Ends {
     /// The first of the revocation lists of the other side; none where there is no list, or none that says so.
     pub revocation_lists: Option<u64>,
 }
+
+/// Says when what is in use now ends.
+pub type EndsNow = Arc<dyn Fn() -> Vec<Ends> + Send + Sync>;
 
 /// A certificate can't be put in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

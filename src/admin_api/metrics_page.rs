@@ -27,15 +27,12 @@ use crate::reloading::{PartCount, Reloading};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedCount;
-use crate::x509::Ends;
+use crate::x509::{Ends, EndsNow};
 
 /// OpenMetrics 1.0, "Overall structure".
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-
-/// Says when certificates and revocation lists end that are in use now.
-pub type EndsNow = Arc<dyn Fn() -> Vec<Ends> + Send + Sync>;
 
 /// What the page shows.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use tonic::service::Routes;
 
 use super::gate::Gate;
 use super::lines::HostLines;
-use super::metrics_page::{EndsNow, MetricsPage};
+use super::metrics_page::MetricsPage;
 use super::pb;
 use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_SERVICE};
 use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
@@ -66,6 +66,7 @@ use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payout_notices::PayoutNotices;
 use crate::settlement::payouts::Payouts;
 use crate::store::Store;
+use crate::x509::EndsNow;
 
 /// Client connections at once.
 const CONNECTIONS: usize = 64;

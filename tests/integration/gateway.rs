@@ -61,6 +61,20 @@ pub(crate) fn command(program: &Path, user: User, folder: &Path) -> Command {
     command
 }
 
+/// What a gateway starts with.
+#[derive(Default)]
+pub(crate) struct Settings<'a> {
+    pub(crate) merchants: &'a [&'a str],
+    /// The profile of its host.
+    pub(crate) profile: &'a str,
+    /// What `payswitch certs` is told beside.
+    pub(crate) certs: &'a [&'a str],
+    /// The configuration, from within `[merchant_api]`.
+    pub(crate) config: &'a str,
+    /// Whether there is an operator, `demo-operator`.
+    pub(crate) operator: bool,
+}
+
 /// A gateway that runs, and its banks.
 pub(crate) struct Gateway {
     /// The ready file.
@@ -111,6 +125,41 @@ impl Gateway {
         (profile, settings): (&str, &[(&str, &str)]),
         bank: impl AsyncFnOnce(&Path) -> (SocketAddr, B),
     ) -> (Self, B) {
+        let as_usual = Settings {
+            merchants,
+            profile,
+            ..Settings::default()
+        };
+        Self::start_with(user, as_usual, bank).await
+    }
+
+    /// Starts it with the standard banks, once `prepare` has looked at the certificates.
+    pub(crate) async fn start_prepared(
+        settings: Settings<'_>,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let started = Self::start_with(User::Own, settings, async |certificates| {
+            prepare(certificates);
+            let banks = banks(certificates, |_| {}).await;
+            (banks.address("acquirer").expect("an address"), banks)
+        });
+        let (mut gateway, banks) = started.await;
+        gateway._banks = Some(banks);
+        gateway
+    }
+
+    async fn start_with<B>(
+        user: User,
+        settings: Settings<'_>,
+        bank: impl AsyncFnOnce(&Path) -> (SocketAddr, B),
+    ) -> (Self, B) {
+        let Settings {
+            merchants,
+            profile,
+            certs,
+            config: further,
+            operator,
+        } = settings;
         let folder = TempFolder::new("gateway");
         let at = |name: &str| folder.path().join(name);
         let mut program = asked_for().unwrap_or_else(|| PROGRAM.into());
@@ -131,7 +180,7 @@ impl Gateway {
             assert!(output.status.success(), "{arguments:?}: {errors}");
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         };
-        succeed(&["certs"]);
+        succeed(&[&["certs"], certs].concat());
         let (address, bank) = bank(&at("certs/dev")).await;
         std::fs::create_dir(at("hosts")).expect("a folder");
         let write = |older: bool| {
@@ -143,7 +192,8 @@ impl Gateway {
             };
             let profile = profile.replace("127.0.0.1:7001", &address.to_string());
             std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
-            let config = format!("{environment}{card}[merchant_api]\nlisten = \"127.0.0.1:0\"\n");
+            let config =
+                format!("{environment}{card}[merchant_api]\nlisten = \"127.0.0.1:0\"\n{further}");
             std::fs::write(at("payswitch.toml"), config).expect("a configuration");
         };
         write(false);
@@ -151,6 +201,10 @@ impl Gateway {
         if String::from_utf8_lossy(&tried.stderr).contains("environment") {
             write(true);
             succeed(&["migrate", "--config", "payswitch.toml"]);
+        }
+        if operator {
+            let add = ["operator", "first", "demo-operator", "--reason", "a test"];
+            succeed(&[&add[..], &["--config", "payswitch.toml"]].concat());
         }
         let keys = merchants.iter().map(|merchant| {
             let merchant_command = ["merchant", "--config", "payswitch.toml"];

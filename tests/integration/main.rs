@@ -74,6 +74,7 @@ mod refusing_captures;
 mod refusing_cards;
 mod refusing_requests;
 mod releasing;
+mod reloading;
 mod replayed_cards;
 mod reported_ends;
 mod reporting;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use iso8583::{Dialect, MessageBuilder, Mti};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PublicKeyData,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
+    RevokedCertParams, SerialNumber,
 };
 use ring::digest::{SHA256, digest};
 use rustls::server::WebPkiClientVerifier;
@@ -15,11 +16,12 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::hosts::profile::{HostProfile, PemSource, SpkiPin};
 
-use super::known::template;
+use super::known::{self, template};
 use crate::hosts::message::values::transmission_date_time;
 use crate::net::{Listener, Net, Stream};
 use crate::payment::record::Operation;
@@ -45,7 +47,7 @@ impl Root {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -64,6 +66,31 @@ impl Root {
 
     pub(in crate::hosts) fn pem(&self) -> String {
         self.0.pem()
+    }
+
+    /// The list of what it has revoked: one certificate or none, as PEM.
+    pub(in crate::hosts) fn revocation_list(&self, revoked: Option<&str>) -> String {
+        let at = known::NOW.utc();
+        let serial = |pem: &str| {
+            let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+            let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+            SerialNumber::from_slice(certificate.raw_serial())
+        };
+        let revoked = revoked.map(|certificate| RevokedCertParams {
+            serial_number: serial(certificate),
+            revocation_time: at,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: at,
+            next_update: known::NOW.plus_days(1).utc(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.into_iter().collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.0).unwrap().pem().unwrap()
     }
 }
 
@@ -131,6 +158,7 @@ impl Bank {
                 .unwrap(),
             acceptor: TlsAcceptor::from(Arc::new(config)),
             root,
+            certificate: identity.certificate,
             pin: identity.pin,
             dialect: Dialect::builtin("iso1987-bcd").unwrap(),
         }
@@ -226,6 +254,12 @@ impl BankLine {
     /// How the connection ends, once nothing more comes.
     pub(in crate::hosts) async fn end(&mut self) -> std::io::ErrorKind {
         self.stream.read_u8().await.unwrap_err().kind()
+    }
+
+    /// The certificate that payswitch has shown.
+    pub(in crate::hosts) fn shown(&self) -> CertificateDer<'static> {
+        let shown = self.stream.get_ref().1.peer_certificates().unwrap();
+        shown[0].clone().into_owned()
     }
 
     pub(in crate::hosts) fn protocol_version(&self) -> Option<rustls::ProtocolVersion> {

@@ -2,6 +2,7 @@
 
 mod leaving;
 mod lines;
+mod renewal;
 mod service;
 mod stalled;
 mod trust;

@@ -24,8 +24,13 @@ async fn banks_that_are_not_trusted_are_refused() {
         server_name: "issuer.bank.test",
         ..BankOptions::default()
     };
-    let table: [(&str, BankOptions, Change); 6] = [
+    let wildcard = BankOptions {
+        server_name: "*.bank.test",
+        ..BankOptions::default()
+    };
+    let table: [(&str, BankOptions, Change); 7] = [
         ("not valid for name", other_name, |_| {}),
+        ("NameNotExact", wildcard, |_| {}),
         ("UnknownIssuer", BankOptions::default(), |profile| {
             profile.tls.ca = memory(&Root::new("another root").pem());
         }),
