@@ -4,6 +4,7 @@
 //! Parts are read again when somebody asks for it, and when a look at the files, every few seconds, finds others.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -97,7 +98,18 @@ pub struct PartCount {
 }
 
 /// All parts that are read again.
-pub struct Reloading(Mutex<Vec<Watched>>);
+pub struct Reloading {
+    parts: Mutex<Vec<Watched>>,
+    /// Beside the parts, since reading these may take its time.
+    counts: Vec<Arc<Counts>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    part: String,
+    reloaded: AtomicU64,
+    refused: AtomicU64,
+}
 
 struct Watched {
     part: Box<dyn Part>,
@@ -105,8 +117,7 @@ struct Watched {
     seen: Option<Seen>,
     /// Whether that was refused already.
     told: bool,
-    reloaded: u64,
-    refused: u64,
+    counts: Arc<Counts>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -119,14 +130,20 @@ impl Reloading {
     /// With these parts.
     #[must_use]
     pub fn new(parts: Vec<Box<dyn Part>>) -> Self {
-        let watched = |part| Watched {
+        let watched = |part: Box<dyn Part>| Watched {
+            counts: Arc::new(Counts {
+                part: part.name().to_owned(),
+                ..Counts::default()
+            }),
             part,
             seen: None,
             told: false,
-            reloaded: 0,
-            refused: 0,
         };
-        Self(Mutex::new(parts.into_iter().map(watched).collect()))
+        let parts: Vec<_> = parts.into_iter().map(watched).collect();
+        Self {
+            counts: parts.iter().map(|it| Arc::clone(&it.counts)).collect(),
+            parts: Mutex::new(parts),
+        }
     }
 
     /// Reads all parts again, and says what became of each.
@@ -157,15 +174,16 @@ impl Reloading {
     /// How often each part was read again.
     #[must_use]
     pub fn counts(&self) -> Vec<PartCount> {
-        self.each(|watched| PartCount {
-            part: watched.part.name().to_owned(),
-            reloaded: watched.reloaded,
-            refused: watched.refused,
-        })
+        let counts = self.counts.iter().map(|counts| PartCount {
+            part: counts.part.clone(),
+            reloaded: counts.reloaded.load(Ordering::Relaxed),
+            refused: counts.refused.load(Ordering::Relaxed),
+        });
+        counts.collect()
     }
 
     fn each<T>(&self, act: impl FnMut(&mut Watched) -> T) -> Vec<T> {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.iter_mut().map(act).collect()
     }
 }
@@ -219,7 +237,7 @@ impl Watched {
             );
         }
         self.seen = None;
-        self.reloaded += 1;
+        self.counts.reloaded.fetch_add(1, Ordering::Relaxed);
         new.warning.unwrap_or_default()
     }
 
@@ -230,7 +248,7 @@ impl Watched {
         );
         self.seen = Some(Seen::Fault(reason.clone()));
         self.told = true;
-        self.refused += 1;
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
         reason
     }
 }
@@ -252,7 +270,7 @@ fn told(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 

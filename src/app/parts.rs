@@ -172,6 +172,11 @@ impl DoorFiles {
         }
     }
 
+    /// Where the certificate is that the door shows.
+    pub(super) fn certificate(&self) -> &Path {
+        &self.certificate
+    }
+
     /// Reads them.
     ///
     /// # Errors

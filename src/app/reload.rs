@@ -120,7 +120,9 @@ impl Part for DoorPart {
             return Ok(None);
         };
         if let Some(validity) = new.validity() {
-            validity.check(self.clock.unix_time())?;
+            let file = self.files.certificate().display();
+            let checked = validity.check(self.clock.unix_time());
+            checked.map_err(|error| format!("`{file}`: {error}"))?;
         }
         let tls = self.tls.clone();
         Ok(Some(NewPart {

@@ -138,3 +138,111 @@ impl Drop for Registered {
         all.remove(&self.connection);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+        IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    };
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::grpc::tls::{ClientCertificates, ClientRoot, DoorTexts};
+    use crate::payment::moment::UnixMillis;
+
+    const NOW: UnixMillis = UnixMillis::new(1_795_256_130_000);
+    /// The serial number of the client's certificate.
+    const SERIAL: u64 = 77;
+
+    /// A client, and its root.
+    struct Stage {
+        root: CertifiedIssuer<'static, KeyPair>,
+        shown: Arc<ShownCertificate>,
+    }
+
+    fn tls(root: &CertifiedIssuer<'static, KeyPair>, revoked: &[u64]) -> DoorTls {
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: NOW.utc(),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: NOW.utc(),
+            next_update: NOW.plus_days(1).utc(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(root).unwrap().pem().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        DoorTls::new(&DoorTexts {
+            certificate: certificate.pem().as_bytes(),
+            private_key: key.serialize_pem().as_bytes(),
+            clients: ClientCertificates::Mandatory(ClientRoot {
+                ca: root.pem().as_bytes(),
+                crl: Some(list.as_bytes()),
+            }),
+        })
+        .unwrap()
+    }
+
+    /// A client whose certificate ends when an hour is over.
+    fn stage() -> Stage {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from(SERIAL));
+        params.not_after = NOW.plus(CHECK_EVERY).utc();
+        let key = KeyPair::generate().unwrap();
+        let client = params.signed_by(&key, &root).unwrap();
+        let id = ConnectionId::from_parts(NOW, [7; 10]);
+        let peer = "192.0.2.7:50123".parse().unwrap();
+        let shown = ShownCertificate::new(id, peer, &[client.der().clone()]);
+        Stage { root, shown }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_refused_once_it_would_not_be_let_in() {
+        for (revoked, after_ms, refused) in [
+            (&[][..], 0, false),
+            (&[SERIAL + 1], 0, false),
+            (&[5, SERIAL], 0, true),
+            (&[], 3_599_000, false),
+            (&[], 3_601_000, true),
+        ] {
+            let Stage { root, shown } = stage();
+            let clock = ManualClock::at(NOW.plus_ms(after_ms));
+            shown.check(&tls(&root, revoked), clock.unix_time());
+            assert_eq!(
+                shown.is_refused(),
+                refused,
+                "{revoked:?} after {after_ms} ms"
+            );
+            // The calls in progress go on for a while.
+            assert!(!shown.ended().is_cancelled());
+        }
+    }
+
+    /// The settings changed while the client shook hands.
+    #[tokio::test]
+    async fn who_shook_hands_before_a_change_is_checked_at_once() {
+        let Stage { root, shown } = stage();
+        let (all, clock) = (ShownCertificates::default(), ManualClock::at(NOW));
+        let current = CurrentTls::new(tls(&root, &[]));
+        let made_with = current.now();
+        let registered = all.add(&shown, &made_with, &current, &clock);
+        assert!(!shown.is_refused());
+        assert_eq!(all.all().len(), 1);
+        drop(registered);
+        assert!(all.all().is_empty());
+        current.replace(tls(&root, &[SERIAL]));
+        let _registered = all.add(&shown, &made_with, &current, &clock);
+        assert!(shown.is_refused());
+    }
+}

@@ -247,7 +247,7 @@ fn certificates(
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|source| TlsError::NotPem {
-            expected: "certificates",
+            expected: within,
             source,
         })?;
     if certificates.is_empty() {

@@ -119,7 +119,9 @@ impl Default for BankOptions {
 pub(crate) struct Bank {
     listener: Listener,
     pub(in crate::hosts) acceptor: TlsAcceptor,
-    root: Root,
+    pub(in crate::hosts) root: Root,
+    /// The certificate that it shows, PEM.
+    pub(in crate::hosts) certificate: String,
     pub(in crate::hosts) pin: SpkiPin,
     /// How it writes messages.
     pub(in crate::hosts) dialect: Dialect,
