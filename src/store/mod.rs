@@ -8,6 +8,7 @@
 //! - [`merchant_money`]: what is kept of merchants' terms, fees and payouts.
 //! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
+//! - [`inspection`]: a look at the database that changes nothing.
 //! - `connection_log`: client connections, recorded in the background.
 //! - `housekeeping`: heartbeats and the store's other own work, on PostgreSQL over a connection of its own.
 //! - `retention`: tables that callers can grow are pruned.
@@ -18,6 +19,7 @@ mod connection_log;
 pub mod database;
 pub mod error;
 mod housekeeping;
+pub mod inspection;
 pub mod merchant_money;
 pub mod numbers;
 pub mod reads;
@@ -43,6 +45,7 @@ use self::database::connection::Statement;
 use self::database::engine::Engine;
 use self::database::readers::Readers;
 use self::database::schema::{self, MigrationReport, WATCH_NODES_FOR};
+use self::database::server;
 use self::database::value::Value;
 use self::error::StoreError;
 use self::housekeeping::Housekeeping;
@@ -81,7 +84,8 @@ impl Store {
     ///
     /// # Errors
     /// When the settings are out of their ranges, the database can't be reached, its schema is not
-    /// exactly the one this program needs, or another process holds the SQLite file.
+    /// exactly the one this program needs, or another process holds the SQLite file. A PostgreSQL whose
+    /// encoding is not UTF8, or that is reached through a pooler in transaction mode, is refused.
     pub async fn open(
         config: &StoreConfig,
         clock: Arc<dyn Clock>,
@@ -92,6 +96,7 @@ impl Store {
         let database = Database::of(config)?;
         let lock = database.lock().await?;
         let readers = Readers::new(database.clone(), config.read_connections)?;
+        server::check(&database).await?;
         let mut checking = database.connect_reader(|| true).await?;
         schema::check(database.engine, &mut checking).await?;
         drop(checking);

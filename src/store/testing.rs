@@ -100,7 +100,7 @@ impl TestDatabase {
         }
     }
 
-    async fn postgres_from(server: &'static Server, template: &str) -> Self {
+    pub(super) async fn postgres_from(server: &'static Server, template: &str) -> Self {
         sqlx::any::install_default_drivers();
         let name = server.create_database(template).await;
         Self::new(server.url(&name), Leftovers::Database(server, name))

@@ -9,7 +9,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{
     Arguments as _, AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres,
-    SqlSafeStr, Sqlite, SqliteConnection, Transaction,
+    Row as _, SqlSafeStr, Sqlite, SqliteConnection, Transaction,
 };
 
 #[cfg(test)]
@@ -54,6 +54,19 @@ impl NativeConnection {
             handle.set_progress_handler(STEPS_UNASKED, goes_on);
         }
         Ok(())
+    }
+
+    /// Runs a statement without preparing it, and gives the first text that it returns.
+    pub(in crate::store) async fn ask_text(
+        &mut self,
+        text: &'static str,
+    ) -> Result<String, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => connection.fetch_one(sqlx::raw_sql(text)).await?.try_get(0),
+            Self::Postgres(connection) => {
+                connection.fetch_one(sqlx::raw_sql(text)).await?.try_get(0)
+            }
+        }
     }
 
     /// Runs a statement outside a transaction and gives the rows that it returns. Its text stays prepared.

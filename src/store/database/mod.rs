@@ -4,7 +4,7 @@
 //! - `engine`: SQLite and PostgreSQL; `value`: what statements bind.
 //! - `connection`: a connection, of its database's own type; `many_rows`: statements with many rows.
 //! - `readers`: the connections that read.
-//! - [`schema`]: the migrations, carried in the program.
+//! - [`schema`]: the migrations, carried in the program. `server`: what is needed of a PostgreSQL server.
 //! - `fault`: what an error of the database means.
 //! - `plans`: in tests, whether a statement passes through a whole table.
 
@@ -16,6 +16,7 @@ pub(in crate::store) mod many_rows;
 mod plans;
 pub(in crate::store) mod readers;
 pub mod schema;
+pub(in crate::store) mod server;
 pub(in crate::store) mod value;
 
 use std::fmt;
@@ -42,6 +43,8 @@ use crate::config::store::StoreConfig;
 pub(in crate::store) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a lock that is taken is tried again before another gateway is believed to hold it.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
+/// In the answer of a pooler that knows fewer settings than the server. The server itself takes them all.
+const REFUSED_BY_POOLER: &str = "unsupported startup parameter";
 /// Between two such tries.
 const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
@@ -171,19 +174,9 @@ impl Database {
         let Some(path) = &self.path else {
             return Ok(None);
         };
-        if !path.exists() {
-            return Err(StoreError::File {
-                what: "open",
-                path: path.display().to_string(),
-                reason: "there is no such file; `payswitch migrate` makes it".into(),
-            });
-        }
-        // Whatever links lead to it, one file has one lock.
-        let mut name = std::fs::canonicalize(path)
-            .map_err(|error| file_error("find", path, &error))?
-            .into_os_string();
-        name.push(".lock");
-        let lock_path = PathBuf::from(name);
+        expect_file(path)?;
+        let lock_path =
+            beside_canonical(path, ".lock").map_err(|error| file_error("find", path, &error))?;
         let file = private_file(&lock_path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
@@ -192,6 +185,31 @@ impl Database {
             }),
             Err(TryLockError::Error(error)) => Err(file_error("lock", &lock_path, &error)),
         }
+    }
+
+    /// The SQLite file.
+    pub(in crate::store) fn file(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The file whose lock a process holds that uses the SQLite file.
+    pub(in crate::store) fn lock_path(&self) -> Option<PathBuf> {
+        beside_canonical(self.path.as_deref()?, ".lock").ok()
+    }
+
+    /// A connection that changes nothing, within [`CONNECT_TIMEOUT`]: no setting of a session that a pooler would hand
+    /// on, and on SQLite no file beside the database. Where no log lies there, the file holds everything, and nobody
+    /// writes to it; else SQLite reads the log, too.
+    pub(in crate::store) async fn connect_to_look(&self) -> Result<NativeConnection, StoreError> {
+        let (Options::Sqlite(options), Some(path)) = (&self.options, &self.path) else {
+            return self.connect_unset().await;
+        };
+        expect_file(path)?;
+        let log = beside_canonical(path, "-wal").and_then(std::fs::metadata);
+        let has_log = log.is_ok_and(|log| log.len() > 0);
+        let options = options.as_ref().clone().read_only(true).immutable(!has_log);
+        self.within_time(async { Ok(NativeConnection::Sqlite(options.connect().await?)) })
+            .await
     }
 
     /// The writer's connection, within [`CONNECT_TIMEOUT`].
@@ -204,6 +222,11 @@ impl Database {
         &self,
     ) -> Result<NativeConnection, StoreError> {
         self.connect_native(POSTGRES_HOUSEKEEPING).await
+    }
+
+    /// A connection without settings of its session, within [`CONNECT_TIMEOUT`].
+    pub(in crate::store) async fn connect_unset(&self) -> Result<NativeConnection, StoreError> {
+        self.connect_native("").await
     }
 
     async fn connect_native(&self, settings: &'static str) -> Result<NativeConnection, StoreError> {
@@ -258,7 +281,15 @@ impl Database {
     fn connect_error(&self, error: &sqlx::Error) -> StoreError {
         match reading_error(self.engine, error) {
             StoreError::Unavailable { reason } | StoreError::Refused { reason } => {
-                StoreError::Unavailable { reason }
+                let hint = if reason.contains(REFUSED_BY_POOLER) {
+                    ": a pooler says that; put the server's own host and port into store.url, or let the pooler be in \
+                     session mode and ignore that parameter"
+                } else {
+                    ""
+                };
+                StoreError::Unavailable {
+                    reason: reason + hint,
+                }
             }
             other => other,
         }
@@ -271,6 +302,24 @@ fn file_error(what: &'static str, path: &Path, error: &std::io::Error) -> StoreE
         path: path.display().to_string(),
         reason: error.to_string(),
     }
+}
+
+fn expect_file(path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(StoreError::File {
+        what: "open",
+        path: path.display().to_string(),
+        reason: "there is no such file; `payswitch migrate` makes it".into(),
+    })
+}
+
+/// The file beside `path` whose name has this at its end. Whatever links lead to a file, it is one.
+fn beside_canonical(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
+    let mut name = std::fs::canonicalize(path)?.into_os_string();
+    name.push(suffix);
+    Ok(PathBuf::from(name))
 }
 
 /// Opens a file that only its owner may read, and makes it when it is missing.

@@ -16,6 +16,7 @@ use super::Database;
 use super::connection::NativeConnection;
 use super::engine::{Engine, for_engine};
 use super::fault::{Fault, fault, reading_error};
+use super::server;
 use crate::clock::Clock;
 use crate::config::store::StoreConfig;
 use crate::store::error::StoreError;
@@ -205,6 +206,7 @@ pub(in crate::store) async fn migrate(
     let database = Database::of(config)?;
     database.create_file()?;
     let _held = database.lock().await?;
+    server::check(&database).await?;
     let mut connection = database.connect_writer().await?;
     let engine = database.engine;
     create_migrations_table(engine, &mut connection).await?;
@@ -306,7 +308,9 @@ async fn refuse_while_in_use(
 }
 
 /// The nodes that have not stopped in order, and when they were last seen.
-async fn nodes(connection: &mut NativeConnection) -> Result<Vec<(String, i64)>, StoreError> {
+pub(in crate::store) async fn nodes(
+    connection: &mut NativeConnection,
+) -> Result<Vec<(String, i64)>, StoreError> {
     let in_engine = |error: sqlx::Error| reading_error(Engine::Postgres, &error);
     let text = "SELECT id, seen_at_ms FROM nodes WHERE stopped_at_ms IS NULL";
     let rows = connection.fetch(text, &[]).await.map_err(in_engine)?;

@@ -156,7 +156,7 @@ fn folder() -> PathBuf {
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     status.lines().any(|line| line.starts_with("Uid:\t0\t"))
 }
