@@ -1,8 +1,10 @@
 //! Config -> App -> run -> drain: the only place where the parts are put together.
 //!
 //! - [`parts`]: keys, certificates and profiles from their files. [`issue`]: the first rows of an installation.
-//! - [`flow_table`]: the flows. [`reload`]: what is read again while the gateway runs.
+//! - [`flow_table`]: the flows. [`reload`]: what is read again while the gateway runs. [`descriptors`]: how many file
+//!   descriptors it needs.
 
+pub mod descriptors;
 mod flow_table;
 pub mod issue;
 pub mod parts;
@@ -17,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use self::flow_table::flow_table;
 use self::issue::{pepper, sealer};
-use self::parts::{Parts, StartError};
+use self::parts::{Parts, StartError, host_files, paying_account, statement_accounts};
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
@@ -40,7 +42,6 @@ use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
-use crate::reconciliation::accounts::read_accounts;
 use crate::reconciliation::discrepancies::Discrepancies;
 use crate::reconciliation::report_imports::{ReportImports, ReportParts};
 use crate::reconciliation::statement_imports::StatementImports;
@@ -52,9 +53,7 @@ use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::clearing_files::ClearingFiles;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::funding::Funding;
-use crate::settlement::host_files::HostFiles;
 use crate::settlement::merchant_terms::MerchantTerms;
-use crate::settlement::payout_account::PayoutAccount;
 use crate::settlement::payouts::{PayoutParts, Payouts};
 use crate::store::Store;
 use crate::store::numbers::Numbers;
@@ -109,25 +108,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (net, random) = (Net::SYSTEM, Random::SYSTEM);
     let methods = merchant_api::server::methods().map_err(StartError::MerchantApi)?;
     let metrics = Arc::new(Metrics::new(methods));
-    let files = HostFiles::read(
-        parts
-            .profiles
-            .iter()
-            .map(|profile| (profile.host_id, &profile.files)),
-    )?;
-    let files = Arc::new(files);
+    let files = Arc::new(host_files(&parts.profiles)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let debtor = config.settlement.payouts.as_ref();
-    let debtor = debtor
-        .map(|it| PayoutAccount::new(&it.name, &it.iban, &it.other, &it.bic))
-        .transpose()
-        .map_err(StartError::PayingAccount)?;
-    let known: Vec<_> = parts
-        .profiles
-        .iter()
-        .map(|profile| profile.host_id)
-        .collect();
-    let accounts = read_accounts(&config.reconciliation, &known)?;
+    let debtor = paying_account(config)?;
+    let accounts = statement_accounts(config, &parts.profiles)?;
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let listen = config.merchant_api.listen;
     let door = Bound::bind(&net, listen, parts.merchant_api_tls.clone()).await;
@@ -429,6 +413,12 @@ impl Running {
     #[must_use]
     pub fn reloading(&self) -> Arc<Reloading> {
         Arc::clone(&self.reloading)
+    }
+
+    /// Whether the gateway is ready: every required bank is signed on, and the database answers and takes records.
+    #[must_use]
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
     }
 
     /// Waits until the merchant API ends by itself, which it does only when it is broken.

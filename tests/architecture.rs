@@ -83,6 +83,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("iso8583", &["hosts", "settlement", "commands"]),
     ("bank_sim", &["commands"]),
     ("clap", &["main", "commands"]),
+    ("clap_mangen", &["commands"]),
+    ("sd_notify", &["commands"]),
     ("figment", &["config"]),
     ("csv", &["settlement"]),
     ("csv_core", &["settlement"]),

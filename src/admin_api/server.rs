@@ -69,7 +69,7 @@ use crate::store::Store;
 use crate::x509::EndsNow;
 
 /// Client connections at once.
-const CONNECTIONS: usize = 64;
+pub const CONNECTIONS: usize = 64;
 /// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
 const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.

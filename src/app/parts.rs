@@ -1,6 +1,7 @@
 //! What the parts of the gateway are made of: keys, certificates and host profiles, from the files that the
 //! configuration names.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,10 +20,11 @@ use crate::hosts::{Hosts, HostsError};
 use crate::ledger_seals::restoring::OlderDatabase;
 use crate::ledger_seals::sealer::SealingError;
 use crate::operations::card_custody::CardCustodyError;
+use crate::payment::ids::BankAccountName;
 use crate::random::{NoEntropy, Random};
-use crate::reconciliation::accounts::InvalidAccountSetting;
-use crate::settlement::host_files::HostFilesError;
-use crate::settlement::payout_account::PayoutAccountError;
+use crate::reconciliation::accounts::{InvalidAccountSetting, StatementAccount, read_accounts};
+use crate::settlement::host_files::{HostFiles, HostFilesError};
+use crate::settlement::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::store::error::StoreError;
 
 /// The gateway could not be started; nothing of it runs.
@@ -125,20 +127,57 @@ impl Parts {
         let admin_api_tls = admin_api
             .map(|files| files.tls(&master_key).map(CurrentTls::new))
             .transpose()?;
-        let loader_key = Arc::clone(&master_key);
-        let host_key_loader = Arc::new(move |path: &Path| {
-            master_key::read_private_key_pem(path, &loader_key).map_err(io::Error::other)
-        });
         Ok(Self {
+            host_key_loader: Some(host_key_loader(&master_key)),
             master_key,
             sealing_keys,
             profiles,
-            host_key_loader: Some(host_key_loader),
             merchant_api_tls: CurrentTls::new(merchant_api_tls),
             admin_api_tls,
             from_files: true,
         })
     }
+}
+
+/// Reads the private keys to the bank hosts: plain, or wrapped under the master key.
+pub fn host_key_loader(master_key: &Arc<MasterKey>) -> Arc<KeyLoader> {
+    let master_key = Arc::clone(master_key);
+    Arc::new(move |path: &Path| {
+        master_key::read_private_key_pem(path, &master_key).map_err(io::Error::other)
+    })
+}
+
+/// The formats of the hosts' files.
+///
+/// # Errors
+/// The first fault of the first host that has one.
+pub fn host_files(profiles: &[HostProfile]) -> Result<HostFiles, HostFilesError> {
+    let tables = profiles.iter().map(|it| (it.host_id, &it.files));
+    HostFiles::read(tables)
+}
+
+/// The account that payouts are paid from, where there is one.
+///
+/// # Errors
+/// When the configuration names none that can be used.
+pub fn paying_account(config: &Config) -> Result<Option<PayoutAccount>, StartError> {
+    let account = config.settlement.payouts.as_ref();
+    account
+        .map(|it| PayoutAccount::new(&it.name, &it.iban, &it.other, &it.bic))
+        .transpose()
+        .map_err(StartError::PayingAccount)
+}
+
+/// The bank accounts whose statements are taken in.
+///
+/// # Errors
+/// When a setting can't be used.
+pub fn statement_accounts(
+    config: &Config,
+    profiles: &[HostProfile],
+) -> Result<BTreeMap<BankAccountName, StatementAccount>, StartError> {
+    let known: Vec<_> = profiles.iter().map(|profile| profile.host_id).collect();
+    Ok(read_accounts(&config.reconciliation, &known)?)
 }
 
 /// The files that the TLS of a door is made of.

@@ -35,6 +35,7 @@ pub mod runtime;
 pub mod seal;
 pub mod sent_file;
 pub mod serve;
+pub mod service_manager;
 pub mod settle;
 pub mod settle_payouts;
 pub mod statement;

@@ -11,7 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::error::{CommandError, OLDER_DATABASE, report};
 use super::ready_file::ReadyFile;
 use super::runtime::runtime;
+use super::service_manager;
 use crate::app;
+use crate::app::descriptors;
 use crate::app::parts::{Parts, StartError};
 use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
@@ -25,7 +27,8 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
     payswitch serve --config pay.toml\n  \
     payswitch serve --config pay.toml --log json --ready-file /run/payswitch.json\n\n\
     Stop it with SIGTERM or Ctrl-C: it takes no new payments, finishes those in progress, signs off\n\
-    from the banks and exits. SIGHUP makes it read certificates, revocation lists and profiles again.\n\n\
+    from the banks and exits. SIGHUP makes it read certificates, revocation lists and profiles again.\n\
+    Under systemd (Type=notify) it says when the doors are open, and what it waits for.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the database was restored from a backup: run\n\
     `payswitch restored`.")]
 pub struct ServeArgs {
@@ -74,6 +77,9 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     ];
     let mut ready_file = ready_file.map(ReadyFile::at).transpose()?;
     let parts = Parts::from_config(&config)?;
+    descriptors::raise_to(descriptors::needed(&config, &parts.profiles))?;
+    // Until the process ends: stopping takes its time as well.
+    let _alive = tokio::spawn(service_manager::keep_alive());
     let mut running = match app::start(&config, parts).await {
         Err(error @ StartError::Older(_)) => {
             report(&error);
@@ -85,6 +91,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     if let Some(admin_api) = running.admin_api {
         tracing::info!(%admin_api, "The operators' API is open");
     }
+    service_manager::open();
     let operators_root = config.admin_api.as_ref().map(|door| &door.client_ca);
     let operators_root = operators_root.map(std::path::absolute).transpose()?;
     let beside_root = |name: &str| {
@@ -113,6 +120,8 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
             .map_or(Ok(()), |file| file.write(&ready))
     };
     let reloading = running.reloading();
+    let telling = service_manager::follow(Arc::clone(&running.hosts), running.readiness());
+    let telling = tokio::spawn(telling);
     let announced: Result<(), CommandError> = tokio::select! {
         announced = async {
             announcing.await?;
@@ -129,6 +138,10 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         } => Ok(()),
     };
     drop(ready_file);
+    // It must have ended before the manager hears of the stop, or it could take that back.
+    telling.abort();
+    let _aborted = telling.await;
+    service_manager::stopping();
     tracing::info!("Stopping: no new payments, those in progress are finished");
     let drained = running.stop().await;
     tracing::info!(drained, "Stopped");

@@ -82,6 +82,7 @@ mod restoring;
 mod reversals;
 mod reversing;
 mod sales;
+mod service_manager;
 mod statement_readers;
 mod statements;
 mod stopping;
