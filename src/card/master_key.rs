@@ -65,7 +65,8 @@ pub enum MasterKeyError {
     File(#[from] KeyFileError),
     /// The file holds no private key.
     #[error(
-        "`{path}`: expected one PEM section, \"{PLAIN_LABEL}\" (PKCS #8) or \"{WRAPPED_LABEL}\""
+        "`{path}`: expected one PEM section, \"{PLAIN_LABEL}\" (PKCS #8) or \"{WRAPPED_LABEL}\"; a key in another form \
+         is converted by `openssl pkcs8 -topk8 -nocrypt -in {path} -out NEW`"
     )]
     NotAPrivateKey {
         /// The file.

@@ -49,7 +49,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address can't be listened on, most often because another program does.
-    #[error("can't listen on {address}")]
+    #[error("can't listen on {address}{}", hint(source, *address))]
     CannotListen {
         /// The address asked for.
         address: SocketAddr,
@@ -63,6 +63,17 @@ pub enum ServeError {
     /// The transport failed.
     #[error("serving failed")]
     Transport(#[from] tonic::transport::Error),
+}
+
+/// What to do where an address can't be listened on.
+fn hint(error: &io::Error, address: SocketAddr) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            ": another program does; `ss -ltnp 'sport = :{}'` says which",
+            address.port()
+        ),
+        _ => String::new(),
+    }
 }
 
 /// A door that listens and does not serve yet: clients wait.

@@ -109,6 +109,7 @@ async fn a_taken_port_is_named() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(errors.contains(&address.to_string()), "{errors}");
+    assert!(errors.contains("ss -ltnp"), "{errors}");
     assert!(!errors.contains("panicked"), "{errors}");
 }
 
