@@ -181,7 +181,7 @@ pub fn statement_accounts(
 }
 
 /// The files that the TLS of a door is made of.
-pub(super) struct DoorFiles {
+pub struct DoorFiles {
     certificate: PathBuf,
     private_key: PathBuf,
     client_ca: Option<PathBuf>,
@@ -191,7 +191,9 @@ pub(super) struct DoorFiles {
 }
 
 impl DoorFiles {
-    pub(super) fn of_merchant_api(config: &MerchantApiConfig) -> Self {
+    /// Those of the merchant API.
+    #[must_use]
+    pub fn of_merchant_api(config: &MerchantApiConfig) -> Self {
         Self {
             certificate: config.certificate.clone(),
             private_key: config.private_key.clone(),
@@ -201,7 +203,9 @@ impl DoorFiles {
         }
     }
 
-    pub(super) fn of_admin_api(config: &AdminApiConfig) -> Self {
+    /// Those of the operators' API.
+    #[must_use]
+    pub fn of_admin_api(config: &AdminApiConfig) -> Self {
         Self {
             certificate: config.certificate.clone(),
             private_key: config.private_key.clone(),
@@ -220,7 +224,7 @@ impl DoorFiles {
     ///
     /// # Errors
     /// When a file can't be read or does not hold what it should.
-    fn tls(&self, master_key: &MasterKey) -> Result<DoorTls, StartError> {
+    pub fn tls(&self, master_key: &MasterKey) -> Result<DoorTls, StartError> {
         self.with_texts(master_key, DoorTls::new)
     }
 

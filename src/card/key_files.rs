@@ -151,13 +151,15 @@ pub(super) fn refuse_readable_by_others(_path: &Path) -> Result<(), KeyFileError
 
 /// The permission bits of a file that not its owner alone may open; `None` where they can't be told.
 #[cfg(unix)]
-pub(super) fn mode_readable_by_others(path: &Path) -> Option<u32> {
+#[must_use]
+pub fn mode_readable_by_others(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o077 != 0).then_some(mode)
 }
 
 #[cfg(not(unix))]
-pub(super) fn mode_readable_by_others(_path: &Path) -> Option<u32> {
+#[must_use]
+pub fn mode_readable_by_others(_path: &Path) -> Option<u32> {
     None
 }

@@ -14,11 +14,13 @@ pub mod core_dumps;
 pub mod custody;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod explain;
 pub mod hosts;
 pub mod ledger;
 pub mod load;
+pub mod manual;
 pub mod merchant;
 pub mod merchant_terms;
 pub mod migrate;
@@ -48,6 +50,7 @@ pub mod statement;
     after_help = "Examples:\n  \
         payswitch demo                        everything on this machine, with simulated banks\n  \
         payswitch migrate --config pay.toml   create or update the database\n  \
+        payswitch doctor --config pay.toml    check the installation\n  \
         payswitch serve --config pay.toml     run the gateway\n\n\
         Exit codes: 0 done, 1 failed, 2 wrong usage."
 )]
@@ -63,6 +66,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run the gateway.
     Serve(serve::ServeArgs),
+    /// Check configuration and installation, change nothing, and say what to do.
+    Doctor(doctor::DoctorArgs),
     /// Create or update the database.
     Migrate(migrate::MigrateArgs),
     /// Begin a new epoch after the database was restored from a backup, and list what may have been paid meanwhile.
@@ -105,6 +110,8 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages.
+    Manual(manual::ManualArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -123,6 +130,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Restored(arguments) => restored::run(&arguments),
         Command::Merchant(arguments) => merchant::run(*arguments),
@@ -140,6 +148,7 @@ pub fn run() -> ExitCode {
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
         Command::Load(arguments) => load::run(&arguments),
+        Command::Manual(arguments) => manual::run(&arguments, CommandLine::command()),
         Command::Completions { shell } => {
             let mut command = CommandLine::command();
             let mut script = Vec::new();

@@ -56,6 +56,7 @@ use line::link;
 use line::orders::Order;
 use line::report::Reporter;
 use line::tls::{KeyLoader, TlsError};
+use line::trial::{self, TrialFault};
 use line::unmatched::Unmatched;
 use message::contents::Outgoing;
 use message::definition::MessageProfile;
@@ -208,6 +209,32 @@ impl Hosts {
     /// the value that is there.
     pub fn load_profiles(dir: &Path, base: &Path) -> Result<Vec<HostProfile>, ProfileError> {
         load::load(dir, base)
+    }
+
+    /// Checks a profile as [`start`](Self::start) does, with its certificates and its key.
+    ///
+    /// # Errors
+    /// When it contradicts itself, or its certificates or key can't be read.
+    pub fn check_profile(
+        profile: &HostProfile,
+        key_loader: Option<&KeyLoader>,
+    ) -> Result<(), HostsError> {
+        check(profile, &[], key_loader).map(drop)
+    }
+
+    /// Connects to a host as a line does, waits whether it refuses our certificate, and closes in order. No message is
+    /// sent. Gives the version of TLS.
+    ///
+    /// # Errors
+    /// When the profile can't be used, or the host can't be reached, does not show the certificate that it should, or
+    /// does not take ours.
+    pub async fn try_connection(
+        profile: &HostProfile,
+        key_loader: Option<&KeyLoader>,
+        net: &Net,
+    ) -> Result<&'static str, TrialError> {
+        let endpoint = check(profile, &[], key_loader)?;
+        Ok(trial::connect(profile, &endpoint.tls, net).await?)
     }
 
     /// Waits until every required host has at least one signed-on line; whether that came true
@@ -418,6 +445,17 @@ impl Hosts {
         tasks.shutdown().await;
         in_time
     }
+}
+
+/// Why a connection was not tried, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The profile.
+    #[error(transparent)]
+    Profile(#[from] HostsError),
+    /// The connection.
+    #[error(transparent)]
+    Connection(#[from] TrialFault),
 }
 
 /// Checks a profile against those before it, and reads its certificates and key.

@@ -2,7 +2,7 @@
 //! leg, real databases of both kinds. What a test says about a bank it reads in the bank's own books.
 //!
 //! - [`harness`]: a gateway with its banks; [`gateway`], [`demo`]: the program itself, running;
-//!   [`database`]: SQLite and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says;
+//!   [`database`]: SQLite and PostgreSQL; [`pooler`]: PgBouncer before it; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says;
 //!   [`faults`]: what banks do wrong; [`tools`]: clients, codecs and readers that others wrote.
 //! - Then one file for each flow.
 
@@ -20,6 +20,7 @@ mod demo;
 mod faults;
 mod gateway;
 mod harness;
+mod pooler;
 #[path = "../../src/store/testing/postgres.rs"]
 mod postgres;
 mod refused;
@@ -40,6 +41,7 @@ mod clearing_records;
 mod clients;
 mod codecs;
 mod connections;
+mod doctor;
 mod events;
 mod expiring;
 mod explaining;

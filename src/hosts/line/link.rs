@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::hosts::profile::BackOff;
 use crate::hosts::status::LineState;
-use crate::net::Stream;
+use crate::net::{Net, Stream};
 use crate::payment::decline::FailureReason;
 use crate::random::Random;
 
@@ -20,6 +20,7 @@ use super::fault::LineFault;
 use super::orders::Order;
 use super::session::{Session, SessionEnd};
 use super::socket::CountedSocket;
+use super::tls::HostTls;
 
 /// Runs a line until it is told to end.
 pub(in crate::hosts) async fn run(mut line: Line) {
@@ -135,17 +136,7 @@ async fn connect(line: &mut Line) -> Connected {
     let endpoint = Arc::clone(&line.endpoint.borrow_and_update());
     let timeout = endpoint.connect_timeout;
     let net = line.net.clone();
-    let attempt = async move {
-        let tcp = net
-            .connect(&*endpoint.address)
-            .await
-            .map_err(LineFault::Connect)?;
-        let tls = &endpoint.tls;
-        TlsConnector::from(Arc::clone(&tls.config))
-            .connect(tls.server_name.clone(), CountedSocket::new(tcp))
-            .await
-            .map_err(LineFault::Tls)
-    };
+    let attempt = async move { dial(&net, &endpoint.address, &endpoint.tls).await };
     match line
         .refuse_until(tokio::time::timeout(timeout, attempt))
         .await
@@ -155,6 +146,19 @@ async fn connect(line: &mut Line) -> Connected {
         Some(Ok(Err(fault))) => Connected::Failed(fault),
         Some(Ok(Ok(stream))) => Connected::Stream(Box::new(stream)),
     }
+}
+
+/// A connection to `address` with TLS on it, for as long as that takes.
+pub(super) async fn dial(
+    net: &Net,
+    address: &str,
+    tls: &HostTls,
+) -> Result<TlsStream<CountedSocket<Stream>>, LineFault> {
+    let tcp = net.connect(address).await.map_err(LineFault::Connect)?;
+    TlsConnector::from(Arc::clone(&tls.config))
+        .connect(tls.server_name.clone(), CountedSocket::new(tcp))
+        .await
+        .map_err(LineFault::Tls)
 }
 
 /// How long to wait after `failures` failures before this one. `fraction`, 0 to 1, says how much

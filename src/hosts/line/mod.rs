@@ -6,6 +6,7 @@
 //!   receives; `outbound`: the bytes to be written; `socket`: counts what the socket took; `network`: sign-on,
 //!   echo, sign-off.
 //! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
+//! - [`trial`]: a connection without a message.
 //! - [`orders`]: what operators ask of the line. `settlement`: totals, and the host's own cutover.
 //! - [`unmatched`]: how many messages that nobody waits for are kept.
 //! - [`report`]: tells the status board, the store and the log what happens.
@@ -49,6 +50,7 @@ mod session;
 pub(super) mod settlement;
 mod socket;
 pub mod tls;
+pub mod trial;
 pub(super) mod unmatched;
 pub(super) mod waiter;
 
