@@ -23,6 +23,7 @@ use self::parts::{Parts, StartError, host_files, paying_account, statement_accou
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
+use crate::card::keys::SealingKeysError;
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -90,6 +91,7 @@ pub struct Running {
     /// Its lines to the banks.
     pub hosts: Arc<Hosts>,
     operations: Arc<Operations>,
+    opener: Arc<Opener>,
     sealer: Arc<LedgerSealer>,
     reloading: Arc<Reloading>,
     ready: watch::Sender<bool>,
@@ -140,6 +142,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         parts.sealing_keys,
         KeyFolder::new(
             config.card.sealing_keys.clone(),
+            config.card.jwks_path.clone(),
             Arc::clone(&parts.master_key),
         ),
         &parts.master_key,
@@ -298,7 +301,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         events: Arc::clone(&events),
         cursors: Arc::new(cursors),
         hosts: Arc::clone(&hosts),
-        opener,
+        opener: Arc::clone(&opener),
         connections: config.merchant_api.connections,
         concurrent_calls: config.merchant_api.concurrent_calls,
         metrics: Arc::clone(&metrics),
@@ -342,6 +345,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         stopped,
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
+    tokio::spawn(Arc::clone(&opener).watch_keys_until(stopping.clone()));
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
     tokio::spawn(days.look_until(stopping.clone()));
@@ -365,6 +369,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         store,
         hosts,
         operations,
+        opener,
         sealer,
         reloading,
         ready,
@@ -419,6 +424,14 @@ impl Running {
     #[must_use]
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
+    }
+
+    /// Reads the sealing keys again now, instead of at the next look some seconds later.
+    ///
+    /// # Errors
+    /// When they can't be read: those from before go on.
+    pub fn reload_keys(&self) -> Result<(), SealingKeysError> {
+        self.opener.reload_keys()
     }
 
     /// Waits until the merchant API ends by itself, which it does only when it is broken.

@@ -7,6 +7,9 @@
 mod content_key;
 
 use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use super::fault::SealedCardFault;
 use super::header::{
@@ -14,7 +17,7 @@ use super::header::{
     MAX_SESSION_SETUP_AGE_S,
 };
 use super::jwe::Compact;
-use super::key_folder::KeyFolder;
+use super::key_folder::{KeyFolder, LOOK_EVERY};
 use super::keys::{SealingKeys, SealingKeysError};
 use super::master_key::MasterKey;
 use super::pan::Card;
@@ -128,6 +131,31 @@ impl Opener {
     #[must_use]
     pub fn jwks(&self) -> String {
         self.keys.sealing_keys().jwks()
+    }
+
+    /// Reads the sealing keys again now, and writes the public ones where merchants find them. What can't be read
+    /// leaves the keys as they are. It takes some milliseconds for each key.
+    ///
+    /// # Errors
+    /// When the folder or a file can't be read, no key would be published, or the public ones can't be written.
+    pub fn reload_keys(&self) -> Result<(), SealingKeysError> {
+        self.keys.reload()
+    }
+
+    /// Looks every few seconds whether the sealing keys have changed, until `stop`, and takes them then.
+    pub async fn watch_keys_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let opener = Arc::clone(&self);
+            // Files, and numbers of thousands of bits: no work for a thread that payments share.
+            if let Err(error) = tokio::task::spawn_blocking(move || opener.keys.look()).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "The look at the sealing keys has failed");
+            }
+        }
     }
 
     /// Opens a sealed card that must be bound to `binding`.

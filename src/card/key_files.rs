@@ -108,6 +108,19 @@ fn write_file(
     fs::rename(&new, path).map_err(failed)
 }
 
+/// Makes sure that what was moved into or out of `folder` is so after a power cut, too.
+///
+/// # Errors
+/// When the system does not say so.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), KeyFileError> {
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| KeyFileError::File {
+        path: folder.into(),
+        action: "written",
+        source,
+    })
+}
+
 /// A key file's text, of which no more than [`MAX_KEY_FILE_BYTES`] are read.
 pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |source| KeyFileError::File {

@@ -1,11 +1,13 @@
 //! The private keys that open envelopes: several at a time, each with one algorithm, each named by
 //! the thumbprint of its public half (RFC 7638).
 //!
-//! Rotation: a new key is put beside the old one and both are published; when every merchant has
-//! fetched the new one, the old file moves to the folder `retiring`, where it still opens envelopes
-//! but is no longer published; when nobody seals to it any more, the file is deleted.
+//! Of each algorithm one key is published: the active one. A new key lies in the folder `upcoming` until every node
+//! knows it, then in the folder of keys itself; the one before it goes to the folder `retiring`, where it still opens
+//! envelopes ([`key_rotation`](super::key_rotation)). Keys move in this direction only, and the folders are read in
+//! this order: so a key that moves while they are read may be met twice, and is never missed.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -14,9 +16,12 @@ use super::header::Algorithm;
 use super::key_files::{Existing, KeyFileError, write_public_file};
 use super::master_key::{self, MasterKey, MasterKeyError};
 use super::sealing_key::{KeyNotMade, KeyState, MIN_RSA_BITS, PublicJwk, SealingKey};
+use crate::payment::moment::UnixMillis;
 
-/// The most sealing keys at once, active and retiring.
+/// The most sealing keys in a folder, and in all of them together.
 pub const MAX_SEALING_KEYS: usize = 16;
+/// The folder, within the folder of keys, of those that are not published yet.
+pub const UPCOMING_FOLDER: &str = "upcoming";
 /// The folder, within the folder of keys, of those that are no longer published.
 pub const RETIRING_FOLDER: &str = "retiring";
 /// How the files of private keys end.
@@ -47,8 +52,17 @@ pub enum SealingKeysError {
         path: PathBuf,
     },
     /// More keys than [`MAX_SEALING_KEYS`].
-    #[error("`{path}` holds more than {MAX_SEALING_KEYS} sealing keys")]
+    #[error(
+        "`{path}` holds more than {MAX_SEALING_KEYS} sealing keys; `payswitch sealing-keys retire` removes one that is \
+         no longer used"
+    )]
     TooMany {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No key is published.
+    #[error("`{path}`: expected an active sealing key on P-256, and there is none")]
+    NoneActive {
         /// The folder.
         path: PathBuf,
     },
@@ -74,10 +88,9 @@ impl SealingKeys {
         Self { keys }
     }
 
-    /// The keys in `folder` and its folder `retiring`. When there is no active P-256 key, one is made
-    /// and written there, wrapped under the master key; an RSA key likewise when `rsa` is set. The folder is
-    /// locked meanwhile, so that gateways which start together make one key and not one each. Whoever holds
-    /// the lock only reads and makes keys, and the system gives it back when its holder dies.
+    /// The keys in `folder`. When there is no active P-256 key, one is made and written there, wrapped under the
+    /// master key; an RSA key likewise when `rsa` is set. The folder is locked meanwhile, so that gateways which start
+    /// together make one key and not one each.
     ///
     /// # Errors
     /// When the folder or a file can't be used, or a file holds something else.
@@ -86,43 +99,32 @@ impl SealingKeys {
         rsa: bool,
         master_key: &MasterKey,
     ) -> Result<Self, SealingKeysError> {
-        let failed = |source| SealingKeysError::Folder {
-            path: folder.into(),
-            source,
-        };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let lock = std::fs::File::open(folder).map_err(failed)?;
-        lock.lock().map_err(failed)?;
-        let mut keys = read_folder(folder, KeyState::Active, master_key)?;
-        let has =
-            |keys: &[SealingKey], algorithm| keys.iter().any(|key| key.algorithm() == algorithm);
-        if !has(&keys, Algorithm::EcdhEs) {
-            let (key, pkcs8) = SealingKey::generate_p256()?;
-            write_key(folder, "p256", &key, &pkcs8, master_key)?;
-            keys.push(key);
+        let lock = lock_folder(folder)?;
+        let found = read_key_files(folder, master_key)?;
+        let mut keys: Vec<_> = found.into_iter().map(|file| file.key).collect();
+        let wanted = [(Algorithm::EcdhEs, true), (Algorithm::RsaOaep256, rsa)];
+        for (algorithm, is_wanted) in wanted {
+            let is_there = keys
+                .iter()
+                .any(|key| key.algorithm() == algorithm && key.state() == KeyState::Active);
+            if is_wanted && !is_there {
+                let (key, pkcs8) = generate(algorithm)?;
+                write_key(folder, &key, &pkcs8, master_key)?;
+                keys.push(key);
+            }
         }
-        if rsa && !has(&keys, Algorithm::RsaOaep256) {
-            let (key, pkcs8) = SealingKey::generate_rsa()?;
-            write_key(folder, "rsa", &key, &pkcs8, master_key)?;
-            keys.push(key);
-        }
-        keys.extend(read_retiring(folder, master_key)?);
-        if keys.len() > MAX_SEALING_KEYS {
-            return Err(SealingKeysError::TooMany {
-                path: folder.into(),
-            });
-        }
+        drop(lock);
+        expect_room(folder, keys.len())?;
         Ok(Self::new(keys))
     }
 
-    /// The keys in `folder` and its folder `retiring`, as they are.
+    /// The keys in `folder`, as they are.
     ///
     /// # Errors
     /// When the folder or a file can't be used, or a file holds something else.
     pub fn load(folder: &Path, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
-        let mut keys = read_folder(folder, KeyState::Active, master_key)?;
-        keys.extend(read_retiring(folder, master_key)?);
-        Ok(Self::new(keys))
+        let found = read_key_files(folder, master_key)?;
+        Ok(Self::new(found.into_iter().map(|file| file.key)))
     }
 
     /// The key named `kid`, if it is one for `algorithm`.
@@ -143,85 +145,191 @@ impl SealingKeys {
         self.keys.values()
     }
 
-    /// The active keys' public halves as a JWK Set (RFC 7517 section 5).
+    /// The active keys.
+    pub(super) fn active(&self) -> impl Iterator<Item = &SealingKey> {
+        self.iter().filter(|key| key.state() == KeyState::Active)
+    }
+
+    /// The active keys' public halves as a JWK Set (RFC 7517 section 5), the P-256 one first.
     #[must_use]
     pub fn jwks(&self) -> String {
         #[derive(Serialize)]
         struct JwkSet<'a> {
             keys: Vec<&'a PublicJwk>,
         }
-        let keys = self
-            .keys
-            .values()
-            .filter(|key| key.state() == KeyState::Active)
-            .map(SealingKey::public)
-            .collect();
+        let mut active: Vec<_> = self.active().collect();
+        active.sort_by_key(|key| key.algorithm() != Algorithm::EcdhEs);
+        let keys = active.into_iter().map(SealingKey::public).collect();
         // Strings and a list of them can't fail to become JSON.
         serde_json::to_string_pretty(&JwkSet { keys }).unwrap_or_default()
     }
 
-    /// Writes [`Self::jwks`] to `path`, in place of what was there.
+    /// Makes [`Self::jwks`] the content of the file at `path`. One that holds it already is left alone, so that nodes
+    /// which share it don't write all at once.
     ///
     /// # Errors
     /// When it can't be written.
     pub fn write_jwks(&self, path: &Path) -> Result<(), SealingKeysError> {
         let text = self.jwks() + "\n";
+        if std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+            return Ok(());
+        }
         Ok(write_public_file(path, text.as_bytes(), Existing::Replace)?)
     }
 }
 
-fn read_retiring(
-    folder: &Path,
-    master_key: &MasterKey,
-) -> Result<Vec<SealingKey>, SealingKeysError> {
-    let retiring = folder.join(RETIRING_FOLDER);
-    if retiring.is_dir() {
-        read_folder(&retiring, KeyState::Retiring, master_key)
-    } else {
-        Ok(Vec::new())
-    }
+/// A sealing key and the file that it is in.
+pub(super) struct KeyFile {
+    pub(super) path: PathBuf,
+    pub(super) key: SealingKey,
+    /// When it was made or published: the file's own time, which a copy may keep.
+    pub(super) modified: UnixMillis,
+    /// When the file was last moved or written, which nothing can set back.
+    pub(super) changed: UnixMillis,
 }
 
-fn read_folder(
-    folder: &Path,
-    state: KeyState,
-    master_key: &MasterKey,
-) -> Result<Vec<SealingKey>, SealingKeysError> {
+/// Makes `folder` when it is missing, and locks it: whoever holds the lock makes, moves or removes keys. The system
+/// gives it back when its holder dies.
+pub(super) fn lock_folder(folder: &Path) -> Result<std::fs::File, SealingKeysError> {
     let failed = |source| SealingKeysError::Folder {
         path: folder.into(),
         source,
     };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == KEY_FILE_EXTENSION)
-        {
-            paths.push(path);
-        }
-        if paths.len() > MAX_SEALING_KEYS {
-            return Err(SealingKeysError::TooMany {
-                path: folder.into(),
-            });
-        }
-    }
-    paths
-        .into_iter()
-        .map(|path| {
-            let pkcs8 = master_key::read_private_key(&path, master_key)?;
-            SealingKey::from_pkcs8(&pkcs8, state).ok_or(SealingKeysError::Unsuitable { path })
-        })
-        .collect()
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let lock = std::fs::File::open(folder).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    Ok(lock)
 }
 
-fn write_key(
+/// Refuses more keys than there may be.
+pub(super) fn expect_room(folder: &Path, count: usize) -> Result<(), SealingKeysError> {
+    if count > MAX_SEALING_KEYS {
+        return Err(SealingKeysError::TooMany {
+            path: folder.into(),
+        });
+    }
+    Ok(())
+}
+
+/// The keys in `folder` and the folders in it, each once. Of several of one algorithm that lie in `folder` itself the
+/// newest is the active one: so it is until a rotation that was cut short is finished, and where keys were put there by
+/// hand.
+pub(super) fn read_key_files(
     folder: &Path,
-    prefix: &str,
+    master_key: &MasterKey,
+) -> Result<Vec<KeyFile>, SealingKeysError> {
+    let mut found = BTreeMap::new();
+    for (path, state) in key_paths(folder)? {
+        let (modified, changed) = times(&path);
+        let pkcs8 = match master_key::read_private_key(&path, master_key) {
+            // It has moved on: it is met again, unless it was removed.
+            Err(_) if !path.exists() => continue,
+            read => read?,
+        };
+        let Some(key) = SealingKey::from_pkcs8(&pkcs8, state) else {
+            return Err(SealingKeysError::Unsuitable { path });
+        };
+        let file = KeyFile {
+            path,
+            key,
+            modified,
+            changed,
+        };
+        found.insert(file.key.kid().to_owned(), file);
+    }
+    expect_room(folder, found.len())?;
+    let mut files: Vec<_> = found.into_values().collect();
+    for algorithm in [Algorithm::EcdhEs, Algorithm::RsaOaep256] {
+        let mut published: Vec<_> = files
+            .iter_mut()
+            .filter(|file| {
+                file.key.algorithm() == algorithm && file.key.state() == KeyState::Active
+            })
+            .collect();
+        // They are in the order of their kids, so that of two of one moment all nodes publish the same.
+        published.sort_by_key(|file| file.modified);
+        published.pop();
+        for older in published {
+            older.key.set_state(KeyState::Retiring);
+        }
+    }
+    Ok(files)
+}
+
+/// The files of private keys in `folder` and the folders in it, in the direction in which keys move.
+pub(super) fn key_paths(folder: &Path) -> Result<Vec<(PathBuf, KeyState)>, SealingKeysError> {
+    let mut paths = Vec::new();
+    for (place, state) in [
+        (folder.join(UPCOMING_FOLDER), KeyState::Upcoming),
+        (folder.to_owned(), KeyState::Active),
+        (folder.join(RETIRING_FOLDER), KeyState::Retiring),
+    ] {
+        let entries = match std::fs::read_dir(&place) {
+            Err(error)
+                if state != KeyState::Active && error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                continue;
+            }
+            entries => entries,
+        };
+        let failed = |source| SealingKeysError::Folder {
+            path: place.clone(),
+            source,
+        };
+        let mut count = 0;
+        for entry in entries.map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == KEY_FILE_EXTENSION)
+            {
+                paths.push((path, state));
+                count += 1;
+                expect_room(&place, count)?;
+            }
+        }
+    }
+    Ok(paths)
+}
+
+/// When a file was written, and when it was last written or moved. Of one that is not there: never.
+fn times(path: &Path) -> (UnixMillis, UnixMillis) {
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return (UnixMillis::new(0), UnixMillis::new(0));
+    };
+    let millis = |seconds: i64, nanoseconds: i64| {
+        UnixMillis::new(
+            seconds
+                .saturating_mul(1000)
+                .saturating_add(nanoseconds / 1_000_000),
+        )
+    };
+    let modified = millis(metadata.mtime(), metadata.mtime_nsec());
+    let changed = millis(metadata.ctime(), metadata.ctime_nsec());
+    (modified, changed.max(modified))
+}
+
+/// Makes a key, and its PKCS #8 DER.
+pub(super) fn generate(
+    algorithm: Algorithm,
+) -> Result<(SealingKey, zeroize::Zeroizing<Vec<u8>>), KeyNotMade> {
+    match algorithm {
+        Algorithm::RsaOaep256 => SealingKey::generate_rsa(),
+        Algorithm::EcdhEs | Algorithm::Direct => SealingKey::generate_p256(),
+    }
+}
+
+/// Writes a new key into `folder`, wrapped.
+pub(super) fn write_key(
+    folder: &Path,
     key: &SealingKey,
     pkcs8: &[u8],
     master_key: &MasterKey,
 ) -> Result<(), SealingKeysError> {
+    let prefix = match key.algorithm() {
+        Algorithm::RsaOaep256 => "rsa",
+        Algorithm::EcdhEs | Algorithm::Direct => "p256",
+    };
     let path = folder.join(format!("{prefix}-{}.{KEY_FILE_EXTENSION}", key.kid()));
     Ok(master_key::write_wrapped(
         &path,

@@ -7,8 +7,8 @@
 //! - [`header`]: the clear, authenticated header of an envelope, parsed strictly.
 //! - [`jwe`]: the compact serialization and its cryptography: ECDH-ES, RSA-OAEP-256, `dir`.
 //! - [`sealing_key`]: one private key that opens envelopes, with its only algorithm.
-//! - [`keys`]: all of them, their rotation, and the JWKS.
-//! - [`key_folder`]: where they are, looked at again for a key that is not known.
+//! - [`keys`]: all of them, and the JWKS. [`key_rotation`]: how one follows another.
+//! - [`key_folder`]: where they are, looked at again while the gateway runs.
 //! - [`session`]: session keys, carried by the merchant as tickets.
 //! - [`seal`]: the client's side: sealing.
 //! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
@@ -25,6 +25,7 @@ pub mod header;
 pub mod jwe;
 pub mod key_files;
 pub mod key_folder;
+pub mod key_rotation;
 pub mod keys;
 pub mod master_key;
 pub mod pan;

@@ -30,13 +30,27 @@ pub struct KeyNotMade {
     pub kind: &'static str,
 }
 
-/// Whether new envelopes may be sealed to a key.
+/// Where a key is in its life. In every state it opens what was sealed to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
-    /// It is published, and opens.
+    /// It is not published yet: every node has to know it first.
+    Upcoming,
+    /// It is published. Of each algorithm one key is.
     Active,
-    /// It opens what was sealed to it, but is no longer published.
+    /// It is no longer published.
     Retiring,
+}
+
+impl KeyState {
+    /// Its name for people and programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upcoming => "UPCOMING",
+            Self::Active => "ACTIVE",
+            Self::Retiring => "RETIRING",
+        }
+    }
 }
 
 enum Private {
@@ -215,10 +229,15 @@ impl SealingKey {
         &self.public
     }
 
-    /// Whether it is published.
+    /// Where it is in its life.
     #[must_use]
     pub fn state(&self) -> KeyState {
         self.state
+    }
+
+    /// Takes it for one in another state.
+    pub(super) fn set_state(&mut self, state: KeyState) {
+        self.state = state;
     }
 
     /// ECDH-ES: the content key agreed upon with the ephemeral public `point` (uncompressed); `None`

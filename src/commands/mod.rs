@@ -35,6 +35,7 @@ pub mod reload;
 pub mod restored;
 pub mod runtime;
 pub mod seal;
+pub mod sealing_keys;
 pub mod sent_file;
 pub mod serve;
 pub mod service_manager;
@@ -96,6 +97,8 @@ enum Command {
     Custody(custody::CustodyArgs),
     /// Read certificates, revocation lists and host profiles again.
     Reload(reload::ReloadArgs),
+    /// Show the keys that cards are sealed to, make a new one, publish it, remove an old one.
+    SealingKeys(sealing_keys::SealingKeysArgs),
     /// Make a development PKI: gateway, merchant, operators, and a private root for each bank host.
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
@@ -145,6 +148,7 @@ pub fn run() -> ExitCode {
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),
+        Command::SealingKeys(arguments) => sealing_keys::run(&arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
         Command::Load(arguments) => load::run(&arguments),

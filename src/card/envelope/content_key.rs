@@ -102,16 +102,51 @@ impl ContentKeys {
         if keys.find(kid, algorithm).is_some() {
             return keys;
         }
-        let Some(found) = self
-            .folder
-            .as_ref()
-            .and_then(|folder| folder.look_again(now))
-        else {
-            return keys;
-        };
+        let folder = self.folder.as_ref();
+        match folder.and_then(|folder| folder.look_again(now)) {
+            Some(found) => self.take(found),
+            None => keys,
+        }
+    }
+
+    /// Takes these keys in place of those before, and says so where they differ.
+    fn take(&self, found: SealingKeys) -> Arc<SealingKeys> {
         let found = Arc::new(found);
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&found);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let named = |keys: &SealingKeys| -> Vec<_> {
+            let named = keys.iter().map(|key| (key.kid().to_owned(), key.state()));
+            named.collect()
+        };
+        if named(&keys) != named(&found) {
+            tracing::info!(
+                keys = ?found.iter().collect::<Vec<_>>(),
+                "The sealing keys have changed"
+            );
+        }
+        *keys = Arc::clone(&found);
         found
+    }
+
+    /// Reads the keys again, and publishes those that are active.
+    pub(super) fn reload(&self) -> Result<(), SealingKeysError> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        let keys = self.take(folder.read()?);
+        folder.publish(&keys)
+    }
+
+    /// Does what [`Self::reload`] does where something has changed, and logs once what can't be done.
+    pub(super) fn look(&self) {
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        let done = if folder.has_changed() {
+            self.reload()
+        } else {
+            folder.publish(&self.sealing_keys())
+        };
+        folder.said_once(done);
     }
 
     /// The ticket of a session key; `None` when the cryptographic library refuses it.

@@ -7,6 +7,7 @@
 mod mutations;
 mod refusals;
 mod sessions;
+mod watching;
 
 use std::sync::{Arc, LazyLock};
 
@@ -376,34 +377,4 @@ fn the_example_of_the_specification_opens() {
     let mut envelope = Compact::parse(&sealed).unwrap();
     let content = envelope.decrypt(&content_key(&derived).unwrap()).unwrap();
     assert_eq!(std::str::from_utf8(content).unwrap(), payload);
-}
-
-/// A key that another gateway has made is found when a card names it, but not more often than once a second.
-#[test]
-fn a_key_that_is_not_known_is_looked_for_again() {
-    let name = format!("payswitch-watched-{}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    let master_key = Arc::new(master_key(1));
-    let keys = SealingKeys::load_or_generate(&folder, false, &master_key).unwrap();
-    let watched = KeyFolder::new(folder.clone(), Arc::clone(&master_key));
-    let opener = Opener::watching(keys, watched, &master_key, &Random::SYSTEM).unwrap();
-    let fixture = fixture();
-    let sealed_to_new_key = || {
-        let (key, pkcs8) = SealingKey::generate_p256().unwrap();
-        let path = folder.join(format!("p256-{}.pem", key.kid()));
-        master_key::write_wrapped(&path, &pkcs8, &master_key, Existing::Refuse).unwrap();
-        let jwks = SealingKeys::new([key]).jwks();
-        let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM).unwrap();
-        recipient.seal_card(&card(), &claims()).unwrap()
-    };
-    let open = |sealed: &SealedCard, later_ms| {
-        opener.open(sealed, &fixture.binding(), NOW.plus_ms(later_ms))
-    };
-    let second = sealed_to_new_key();
-    assert!(open(&second, 0).is_ok());
-    let third = sealed_to_new_key();
-    assert_eq!(open(&third, 999).unwrap_err(), SealedCardFault::Key);
-    assert!(open(&third, 1_000).is_ok());
-    assert!(open(&second, 1_001).is_ok());
-    std::fs::remove_dir_all(&folder).unwrap();
 }
