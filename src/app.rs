@@ -1,14 +1,15 @@
 //! Config -> App -> run -> drain: the only place where the parts are put together.
 //!
 //! - [`parts`]: keys, certificates and profiles from their files. [`issue`]: the first rows of an installation.
-//! - [`flow_table`]: the flows. [`reload`]: what is read again while the gateway runs. [`descriptors`]: how many file
-//!   descriptors it needs.
+//! - [`flow_table`]: the flows. [`reload`]: what is read again while the gateway runs. [`rewrapping`]: what is wrapped under
+//!   the master key. [`descriptors`]: how many file descriptors a gateway needs.
 
 pub mod descriptors;
 mod flow_table;
 pub mod issue;
 pub mod parts;
 mod reload;
+pub mod rewrapping;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -16,7 +16,8 @@ use rcgen::{
 use zeroize::Zeroizing;
 
 use crate::card::key_files::KeyFileError;
-use crate::card::master_key::{self, MasterKeyError};
+use crate::card::master_key;
+use crate::card::masters::MasterKeyError;
 use crate::payment::ids::{MerchantId, OperatorName};
 use crate::payment::moment::UnixMillis;
 

@@ -105,6 +105,10 @@ fault_points! {
     OrderMade = "order_made",
     /// What the bank says became of a payout is recorded; nobody is told.
     PayoutEnded = "payout_ended",
+
+    // Keys at rest.
+    /// One step more of a rotation of the master key is done.
+    MasterRotation = "master_rotation",
 }
 
 impl FaultPoint {

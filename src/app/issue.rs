@@ -6,7 +6,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::admin_api::records::{AuditOutcome, COMMAND_LINE};
-use crate::card::master_key::{MasterKey, MasterKeyError, Purpose};
+use crate::card::derived_key::Purpose;
+use crate::card::master_key::MasterKey;
+use crate::card::masters::MasterKeyError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::environment::Environment;
@@ -129,6 +131,26 @@ pub async fn add_first_operator(
     let request_id = "first-operator".to_owned();
     let row = command_row(now, "first operator", target, reason, request_id)?;
     Ok(store.insert_first_operator(&operator, &row).await?)
+}
+
+/// Records in the audit trail that the master key was rotated, the one that took its place at `replaced_at`. Done again, it
+/// is recorded once.
+///
+/// # Errors
+/// When the store can't be used.
+pub async fn record_master_rotation(
+    store: &Store,
+    replaced_at: UnixMillis,
+    reason: &str,
+) -> Result<(), IssueError> {
+    let request_id = format!("master-rotated-{}", replaced_at.as_i64());
+    let target = "master key".to_owned();
+    let now = SystemClock.now();
+    let row = command_row(now, "master rotated", target, reason, request_id)?;
+    match store.insert_audit(&row).await {
+        Ok(()) | Err(StoreError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Begins a new epoch after a restore, with its audit row.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::card::keys::{SealingKeys, SealingKeysError};
-use crate::card::master_key::{self, MasterKey, MasterKeyError};
+use crate::card::master_key::{self, MasterKey};
+use crate::card::masters::MasterKeyError;
 use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::merchant_api::MerchantApiConfig;

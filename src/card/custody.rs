@@ -12,8 +12,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
+use super::derived_key::Wrapping;
 use super::jwe::{CONTENT_KEY_BYTES, TAG_BYTES, content_key, decode, encode};
-use super::master_key::{MasterKey, MasterKeyError, Purpose};
+use super::master_key::MasterKey;
+use super::masters::MasterKeyError;
+use super::masters::Unwrapped;
 use super::pan::{Card, Expiry, InvalidCard, PAN_DIGITS, Pan};
 use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::{MerchantId, PaymentId};
@@ -73,9 +76,9 @@ impl From<InvalidCard> for CustodyError {
     }
 }
 
-/// The data keys, unwrapped, and the key that wraps them.
+/// The data keys, unwrapped, and the master key that wraps them.
 pub struct DataKeys {
-    wrapping: LessSafeKey,
+    master_key: MasterKey,
     random: Random,
     /// By version; the highest one seals.
     unwrapped: RwLock<BTreeMap<i64, Arc<LessSafeKey>>>,
@@ -89,15 +92,13 @@ impl fmt::Debug for DataKeys {
 
 impl DataKeys {
     /// No data keys yet.
-    ///
-    /// # Errors
-    /// When the cryptographic library refuses, which it has no reason to.
-    pub fn new(master_key: &MasterKey, random: &Random) -> Result<Self, MasterKeyError> {
-        Ok(Self {
-            wrapping: master_key.aead_key(Purpose::DataKeyWrapping)?,
+    #[must_use]
+    pub fn new(master_key: &MasterKey, random: &Random) -> Self {
+        Self {
+            master_key: master_key.clone(),
             random: random.clone(),
             unwrapped: RwLock::default(),
-        })
+        }
     }
 
     /// A new data key of this version, wrapped, base64url. It is used once it is [`load`](Self::load)ed.
@@ -105,17 +106,22 @@ impl DataKeys {
     /// # Errors
     /// When there is no randomness.
     pub fn make(&self, key_version: i64) -> Result<String, CustodyError> {
-        let mut key = Zeroizing::new(self.random.bytes::<CONTENT_KEY_BYTES>()?);
-        let nonce = self.random.bytes::<NONCE_LEN>()?;
-        let tag = self
-            .wrapping
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(key_aad(key_version)),
-                &mut *key,
-            )
-            .map_err(|_| CustodyError::Refused("wrap a data key"))?;
-        Ok(encode(&[nonce.as_slice(), &*key, tag.as_ref()].concat()))
+        let key = Zeroizing::new(self.random.bytes::<CONTENT_KEY_BYTES>()?);
+        self.wrap(key_version, &*key)
+    }
+
+    /// A data key that is wrapped under another master key than the current one, wrapped anew; `None` where that is not
+    /// needed.
+    ///
+    /// # Errors
+    /// When it opens under no master key, or there is no randomness.
+    pub fn rewrap(&self, key_version: i64, wrapped: &str) -> Result<Option<String>, CustodyError> {
+        let opened = self.open_wrapped(key_version, wrapped);
+        let opened = opened.ok_or(CustodyError::KeyNotOurs { key_version })?;
+        if opened.is_current {
+            return Ok(None);
+        }
+        self.wrap(key_version, &opened.secret).map(Some)
     }
 
     /// Takes these keys, by version and wrapped, in place of those before: the highest version seals from now on. A
@@ -231,9 +237,28 @@ impl DataKeys {
         })
     }
 
-    fn unwrap_key(&self, key_version: i64, wrapped: &str) -> Option<LessSafeKey> {
+    fn wrap(&self, key_version: i64, key: &[u8]) -> Result<String, CustodyError> {
         let aad = key_aad(key_version);
-        let key = unseal(&self.wrapping, aad.as_bytes(), decode(wrapped)?)?;
+        let wrapped = self
+            .master_key
+            .wrap(Wrapping::DataKeys, aad.as_bytes(), key);
+        let wrapped = wrapped.map_err(|error| match error {
+            MasterKeyError::NoEntropy(error) => CustodyError::NoEntropy(error),
+            _ => CustodyError::Refused("wrap a data key"),
+        })?;
+        Ok(encode(&wrapped))
+    }
+
+    fn open_wrapped(&self, key_version: i64, wrapped: &str) -> Option<Unwrapped> {
+        let (aad, wrapped) = (key_aad(key_version), decode(wrapped)?);
+        let opened = self
+            .master_key
+            .unwrap(Wrapping::DataKeys, aad.as_bytes(), &wrapped);
+        opened.ok()?
+    }
+
+    fn unwrap_key(&self, key_version: i64, wrapped: &str) -> Option<LessSafeKey> {
+        let key = self.open_wrapped(key_version, wrapped)?.secret;
         content_key(key.first_chunk::<CONTENT_KEY_BYTES>()?)
     }
 
@@ -272,127 +297,4 @@ fn key_aad(key_version: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-
-    use super::*;
-    use crate::card::pan::Cvv;
-    use crate::payment::samples::NOW;
-
-    fn data_keys(master: u8) -> DataKeys {
-        let master_key = MasterKey::from_base64(&STANDARD.encode([master; 32]), &Random::SYSTEM);
-        DataKeys::new(&master_key.unwrap(), &Random::SYSTEM).unwrap()
-    }
-
-    fn card(pan: &str) -> Card {
-        Card {
-            pan: Pan::from_digits(pan).unwrap(),
-            expiry: Expiry::from_yymm("3012").unwrap(),
-            cvv: Some(Cvv::from_digits("9173").unwrap()),
-            holder: None,
-        }
-    }
-
-    fn names() -> (MerchantId, PaymentId) {
-        let merchant_id = "demo-shop".parse().unwrap();
-        (merchant_id, PaymentId::from_parts(NOW, [1; 10]))
-    }
-
-    #[test]
-    fn a_card_opens_for_its_own_payment_alone() {
-        let (shop, payment) = names();
-        let other = PaymentId::from_parts(NOW, [2; 10]);
-        let keys = data_keys(1);
-        let wrapped = [keys.make(7).unwrap(), keys.make(8).unwrap()];
-        let load = |keys: &DataKeys, versions: [i64; 2]| {
-            keys.load(versions.into_iter().zip(wrapped.iter().map(String::as_str)))
-        };
-        assert_eq!(
-            keys.seal(&card("4242424242424242"), &shop, payment),
-            Err(CustodyError::NoKey)
-        );
-        load(&keys, [7, 8]).unwrap();
-        let mut lengths = Vec::new();
-        for pan in [
-            "4242424242424242",
-            "4222222222222",
-            "36227206271667",
-            "6304000000000000000",
-        ] {
-            let entry = keys.seal(&card(pan), &shop, payment).unwrap();
-            assert_eq!(entry.key_version, 8);
-            lengths.push(entry.sealed.len());
-            assert_ne!(entry, keys.seal(&card(pan), &shop, payment).unwrap());
-            // Another process with the same master key.
-            let reader = data_keys(1);
-            load(&reader, [7, 8]).unwrap();
-            let kept = reader.open(&entry, &shop, payment).unwrap();
-            assert_eq!((kept.pan.digits(), kept.expiry.yymm()), (pan, "3012"));
-            let shown = format!("{kept:?}");
-            assert!(
-                !shown.contains(&pan[6..]) && !shown.contains("3012"),
-                "{shown}"
-            );
-
-            let not_ours = |entry: &CustodyEntry, shop: &MerchantId, payment| {
-                let refused = keys.open(entry, shop, payment).unwrap_err();
-                assert!(
-                    matches!(refused, CustodyError::CardNotOurs { .. }),
-                    "{refused}"
-                );
-            };
-            not_ours(&entry, &"other-shop".parse().unwrap(), payment);
-            not_ours(&entry, &shop, other);
-            let moved = CustodyEntry {
-                key_version: 7,
-                ..entry.clone()
-            };
-            not_ours(&moved, &shop, payment);
-            for changed in [0, 20, lengths[0] - 1] {
-                let mut sealed = entry.sealed.clone().into_bytes();
-                sealed[changed] = if sealed[changed] == b'A' { b'B' } else { b'A' };
-                let changed = CustodyEntry {
-                    sealed: String::from_utf8(sealed).unwrap(),
-                    ..entry.clone()
-                };
-                not_ours(&changed, &shop, payment);
-            }
-        }
-        assert!(
-            lengths.iter().all(|length| *length == lengths[0]),
-            "{lengths:?}"
-        );
-
-        // A destroyed key opens nothing any more.
-        let entry = keys
-            .seal(&card("4242424242424242"), &shop, payment)
-            .unwrap();
-        keys.load([(7, wrapped[0].as_str())].into_iter()).unwrap();
-        let gone = keys.open(&entry, &shop, payment).unwrap_err();
-        assert_eq!(gone, CustodyError::KeyGone { key_version: 8 });
-        assert!(keys.has(7) && !keys.has(8));
-    }
-
-    #[test]
-    fn a_wrapped_key_opens_in_its_own_row_under_its_own_master_key() {
-        let keys = data_keys(1);
-        let wrapped = keys.make(7).unwrap();
-        let not_ours = |key_version| Err(CustodyError::KeyNotOurs { key_version });
-        assert_eq!(keys.load([(8, wrapped.as_str())].into_iter()), not_ours(8));
-        let other = data_keys(2);
-        assert_eq!(other.load([(7, wrapped.as_str())].into_iter()), not_ours(7));
-        assert_eq!(keys.load([(7, "AAAA")].into_iter()), not_ours(7));
-        assert_eq!(keys.load([(7, wrapped.as_str())].into_iter()), Ok(()));
-        // An older one that does not open keeps no other from being used; for the newest nothing is taken.
-        let mixed = [(7, wrapped.as_str()), (6, "AAAA")];
-        assert_eq!(keys.load(mixed.into_iter()), Ok(()));
-        let newest = [(7, wrapped.as_str()), (9, "AAAA")];
-        assert_eq!(keys.load(newest.into_iter()), not_ours(9));
-        let (shop, payment) = names();
-        let entry = keys
-            .seal(&card("4242424242424242"), &shop, payment)
-            .unwrap();
-        assert_eq!(entry.key_version, 7);
-    }
-}
+mod tests;

@@ -7,7 +7,9 @@ use std::fmt;
 use iso8583::hex;
 use ring::hmac;
 
-use super::master_key::{MasterKey, MasterKeyError, Purpose};
+use super::derived_key::Purpose;
+use super::master_key::MasterKey;
+use super::masters::MasterKeyError;
 use super::pan::Pan;
 use crate::payment::ids::MerchantId;
 

@@ -4,6 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
@@ -106,6 +107,32 @@ fn write_file(
     file.write_all(contents).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     fs::rename(&new, path).map_err(failed)
+}
+
+/// When a file was written, by its own time.
+///
+/// # Errors
+/// When it can't be told.
+pub(super) fn modified(path: &Path) -> Result<SystemTime, KeyFileError> {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.map_err(|source| KeyFileError::File {
+        path: path.into(),
+        action: "read",
+        source,
+    })
+}
+
+/// Sets a file's own time.
+///
+/// # Errors
+/// When it can't be set.
+pub(super) fn set_modified(path: &Path, to: SystemTime) -> Result<(), KeyFileError> {
+    let set = fs::File::open(path).and_then(|file| file.set_modified(to));
+    set.map_err(|source| KeyFileError::File {
+        path: path.into(),
+        action: "written",
+        source,
+    })
 }
 
 /// Makes sure that what was moved into or out of `folder` is so after a power cut, too.

@@ -1,5 +1,6 @@
 //! The folder of sealing keys, looked at again while the gateway runs: every few seconds, and when a card names a key
-//! that is not known. So a key that another gateway or an operator has made is known without a restart.
+//! that is not known. So a key that another gateway or an operator has made is known without a restart, and so is a
+//! master key that is rotated.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ impl KeyFolder {
     /// When the folder or a file can't be read, or no key would be published: a folder that is not mounted is empty.
     pub(super) fn read(&self) -> Result<SealingKeys, SealingKeysError> {
         let seen = self.look()?;
+        self.master_key.reload()?;
         let keys = SealingKeys::load(&self.path, &self.master_key)?;
         if !keys
             .active()
@@ -117,9 +119,10 @@ impl KeyFolder {
     }
 
     fn look(&self) -> Result<Seen, SealingKeysError> {
-        let mut seen: Seen = key_paths(&self.path)?
-            .into_iter()
-            .filter_map(|(path, _)| {
+        let keys = key_paths(&self.path)?.into_iter().map(|(path, _)| path);
+        let mut seen: Seen = keys
+            .chain(self.master_key.paths())
+            .filter_map(|path| {
                 let metadata = std::fs::metadata(&path).ok()?;
                 let (changed, changed_ns) = (metadata.ctime(), metadata.ctime_nsec());
                 Some((path, metadata.ino(), changed, changed_ns))

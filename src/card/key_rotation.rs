@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::header::Algorithm;
-use super::key_files::sync_folder;
+use super::key_files::{set_modified, sync_folder};
 use super::keys::{
     KeyFile, MAX_SEALING_KEYS, RETIRING_FOLDER, SealingKeysError, UPCOMING_FOLDER, generate,
     lock_folder, read_key_files, write_key,
@@ -285,9 +285,7 @@ impl Rotation<'_> {
             source,
         };
         let since_epoch = Duration::from_millis(u64::try_from(at.as_i64()).unwrap_or(0));
-        let file = fs::File::open(path).map_err(failed)?;
-        file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
-            .map_err(failed)?;
+        set_modified(path, SystemTime::UNIX_EPOCH + since_epoch).map_err(SealingKeysError::from)?;
         let name = path.file_name().unwrap_or_default();
         fs::rename(path, folder.join(name)).map_err(failed)?;
         sync_folder(folder).map_err(SealingKeysError::from)?;

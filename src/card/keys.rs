@@ -14,8 +14,10 @@ use serde::Serialize;
 
 use super::header::Algorithm;
 use super::key_files::{Existing, KeyFileError, write_public_file};
-use super::master_key::{self, MasterKey, MasterKeyError};
+use super::master_key::{self, MasterKey};
+use super::masters::MasterKeyError;
 use super::sealing_key::{KeyNotMade, KeyState, MIN_RSA_BITS, PublicJwk, SealingKey};
+use crate::fault_points::FaultPoint;
 use crate::payment::moment::UnixMillis;
 
 /// The most sealing keys in a folder, and in all of them together.
@@ -290,6 +292,22 @@ pub(super) fn key_paths(folder: &Path) -> Result<Vec<(PathBuf, KeyState)>, Seali
         }
     }
     Ok(paths)
+}
+
+/// Wraps the keys anew under the current master key: how many had to be. Nobody moves one meanwhile.
+///
+/// # Errors
+/// When the folder or a file can't be used, or a key opens under no master key.
+pub fn rewrap_keys(folder: &Path, master_key: &MasterKey) -> Result<usize, SealingKeysError> {
+    let _lock = lock_folder(folder)?;
+    let mut count = 0;
+    for (path, _) in key_paths(folder)? {
+        if master_key::rewrap_file(&path, master_key)? {
+            count += 1;
+            FaultPoint::MasterRotation.pass();
+        }
+    }
+    Ok(count)
 }
 
 /// When a file was written, and when it was last written or moved. Of one that is not there: never.

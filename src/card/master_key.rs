@@ -2,33 +2,30 @@
 //!
 //! The master key lies apart from what it protects: a copy of the database or of the key folder
 //! alone opens nothing. It is never used itself; each purpose has a key of its own, derived by
-//! HKDF-SHA256 (RFC 5869).
+//! HKDF-SHA256 (RFC 5869). When it is rotated, what it wraps is wrapped anew, and what was derived from it for other
+//! purposes is kept (docs/decisions/0032).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::hkdf;
+use ring::aead::{Aad, LessSafeKey, Nonce};
 use tracing::warn;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::derived_key::{DerivedKey, KEY_BYTES, Purpose, Wrapping};
 use super::key_files::{
-    Existing, KeyFileError, mode_readable_by_others, read_text, refuse_readable_by_others,
-    write_private_file,
+    Existing, mode_readable_by_others, modified, read_text, set_modified, write_private_file,
 };
-use crate::random::{NoEntropy, Random};
-
-/// The environment variable that holds the master key in development: 32 bytes in base64.
-pub const MASTER_KEY_VARIABLE: &str = "PAYSWITCH_MASTER_KEY";
-/// Bytes of the master key and of every key derived from it.
-pub const KEY_BYTES: usize = 32;
-/// The label of a private key in PKCS #8 (RFC 7468 section 10).
-const PLAIN_LABEL: &str = "PRIVATE KEY";
-/// The label of a private key wrapped under the master key.
-const WRAPPED_LABEL: &str = "PAYSWITCH WRAPPED KEY";
-const NONCE_BYTES: usize = 12;
+use super::master_file::{MasterFile, next_path, previous_path};
+use super::masters::{
+    MASTER_KEY_VARIABLE, MasterKeyError, Masters, NONCE_BYTES, PLAIN_LABEL, Unwrapped,
+    WRAPPED_LABEL, aead_key,
+};
+use crate::random::Random;
 
 /// Where the master key came from, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,108 +45,13 @@ impl fmt::Display for MasterKeyTier {
     }
 }
 
-/// What went wrong with a key.
-#[derive(Debug, thiserror::Error)]
-pub enum MasterKeyError {
-    /// Neither the environment nor the configuration names a master key.
-    #[error("no master key: set `card.master_key_file`, or {MASTER_KEY_VARIABLE} in development")]
-    NoMasterKey,
-    /// The master key is not 32 bytes in base64.
-    #[error("{place}: expected a master key of {KEY_BYTES} bytes in base64 (44 characters)")]
-    MalformedMasterKey {
-        /// The file or the variable.
-        place: String,
-    },
-    /// A key file can't be read or written.
-    #[error(transparent)]
-    File(#[from] KeyFileError),
-    /// The file holds no private key.
-    #[error(
-        "`{path}`: expected one PEM section, \"{PLAIN_LABEL}\" (PKCS #8) or \"{WRAPPED_LABEL}\"; a key in another form \
-         is converted by `openssl pkcs8 -topk8 -nocrypt -in {path} -out NEW`"
-    )]
-    NotAPrivateKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The wrapped key does not open: another master key, another file's key, or changed bytes.
-    #[error("`{path}` does not open under this master key and this file name")]
-    NotOurs {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The operating system gave no randomness.
-    #[error(transparent)]
-    NoEntropy(#[from] NoEntropy),
-    /// A cryptographic operation that can't fail did.
-    #[error("the cryptographic library refused to {0}")]
-    Refused(&'static str),
-}
-
-/// What a derived key is for. A key for one purpose says nothing about another's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The pepper under which API keys are stored (HMAC-SHA256).
-    ApiKeyPepper,
-    /// Encrypts the tickets that carry session keys (AES-256-GCM).
-    SessionTickets,
-    /// Makes the nonces of the tickets (HMAC-SHA256).
-    SessionTicketNonces,
-    /// Wraps private key files (AES-256-GCM).
-    KeyWrapping,
-    /// Wraps the data keys of cards in custody (AES-256-GCM).
-    DataKeyWrapping,
-    /// Makes the hashes by which a merchant knows a card again (HMAC-SHA256).
-    CardFingerprints,
-    /// Makes the hashes by which the installation knows a card again (HMAC-SHA256).
-    CardVelocity,
-    /// Signs the seals of the ledger (the seed of an Ed25519 key).
-    LedgerSeals,
-    /// Encrypts the cursors of events (AES-256-GCM).
-    EventCursors,
-    /// Makes the nonces of the cursors, and the names of events (HMAC-SHA256).
-    EventCursorNonces,
-}
-
-impl Purpose {
-    const fn label(self) -> &'static [u8] {
-        match self {
-            Self::ApiKeyPepper => b"payswitch v1 api key pepper",
-            Self::SessionTickets => b"payswitch v1 session tickets",
-            Self::SessionTicketNonces => b"payswitch v1 session ticket nonces",
-            Self::KeyWrapping => b"payswitch v1 key wrapping",
-            Self::DataKeyWrapping => b"payswitch v1 data key wrapping",
-            Self::CardFingerprints => b"payswitch v1 card fingerprints",
-            Self::CardVelocity => b"payswitch v1 card velocity",
-            Self::LedgerSeals => b"payswitch v1 ledger seals",
-            Self::EventCursors => b"payswitch v1 event cursors",
-            Self::EventCursorNonces => b"payswitch v1 event cursor nonces",
-        }
-    }
-}
-
-/// 32 secret bytes, derived from the master key for one purpose.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct DerivedKey([u8; KEY_BYTES]);
-
-impl DerivedKey {
-    /// The bytes, for the cryptographic library.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DerivedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DerivedKey(masked)")
-    }
-}
-
-/// The key that all others at rest hang on. A clone is for whoever reads a wrapped key later.
+/// The master key of an installation, and what its keys at rest were or will be wrapped under while it is rotated
+/// ([`master_rotation`](super::master_rotation)). A clone is the same one: it follows a rotation, too.
 #[derive(Clone)]
 pub struct MasterKey {
-    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    masters: Arc<RwLock<Masters>>,
+    /// Where it is read again; none where it came from elsewhere.
+    path: Option<PathBuf>,
     tier: MasterKeyTier,
     /// Where the nonces of wrapped keys come from.
     random: Random,
@@ -179,25 +81,25 @@ impl MasterKey {
     /// # Errors
     /// When it is not 32 bytes in base64.
     pub fn from_base64(text: &str, random: &Random) -> Result<Self, MasterKeyError> {
-        Self::decode(text, MasterKeyTier::Environment, random).ok_or_else(|| {
-            MasterKeyError::MalformedMasterKey {
-                place: MASTER_KEY_VARIABLE.into(),
-            }
-        })
+        let place = || MASTER_KEY_VARIABLE.into();
+        let current = MasterFile::parse(text)
+            .ok_or_else(|| MasterKeyError::MalformedMasterKey { place: place() })?;
+        let masters = Masters {
+            current,
+            others: Vec::new(),
+        };
+        Ok(Self::of(masters, None, MasterKeyTier::Environment, random))
     }
 
-    /// The master key in `path`: 32 bytes in base64, perhaps with a newline.
+    /// The master key in `path`: 32 bytes in base64, perhaps with a newline, or as a rotation has written it. While it
+    /// is rotated, the next or the previous one beside it is read too.
     ///
     /// # Errors
     /// When it can't be read, is malformed, or others than its owner may read it.
     pub fn read_file(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
-        refuse_readable_by_others(path)?;
-        let text = read_text(path)?;
-        Self::decode(&text, MasterKeyTier::File, random).ok_or_else(|| {
-            MasterKeyError::MalformedMasterKey {
-                place: format!("`{}`", path.display()),
-            }
-        })
+        let masters = Masters::read(path)?;
+        let path = Some(path.to_owned());
+        Ok(Self::of(masters, path, MasterKeyTier::File, random))
     }
 
     /// Makes a new master key and writes it to `path`, readable by its owner only.
@@ -205,14 +107,36 @@ impl MasterKey {
     /// # Errors
     /// When the file is there already or can't be written.
     pub fn create_file(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
-        let bytes = Zeroizing::new(random.bytes::<KEY_BYTES>()?);
-        let mut text = Zeroizing::new(STANDARD.encode(*bytes));
-        text.push('\n');
-        write_private_file(path, text.as_bytes(), Existing::Refuse)?;
-        Ok(Self {
-            bytes,
-            tier: MasterKeyTier::File,
-            random: random.clone(),
+        let made = MasterFile {
+            bytes: Zeroizing::new(random.bytes::<KEY_BYTES>()?),
+            kept: BTreeMap::new(),
+        };
+        made.write(path, Existing::Refuse)?;
+        Self::read_file(path, random)
+    }
+
+    /// Reads it again where it came from a file: it may have been rotated.
+    ///
+    /// # Errors
+    /// When it can't be read, or is the master key of another installation; what was read before stays then.
+    pub fn reload(&self) -> Result<(), MasterKeyError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let found = Masters::read(path)?;
+        let mut masters = self.masters.write().unwrap_or_else(PoisonError::into_inner);
+        if !found.current.is_of_the_same(&masters.current) {
+            return Err(MasterKeyError::Another { path: path.clone() });
+        }
+        *masters = found;
+        Ok(())
+    }
+
+    /// The files that it is read from, in a rotation and out of one.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let path = self.path.as_deref();
+        path.map_or_else(Vec::new, |path| {
+            vec![next_path(path), path.to_owned(), previous_path(path)]
         })
     }
 
@@ -222,28 +146,13 @@ impl MasterKey {
         self.tier
     }
 
-    /// The key for `purpose`.
+    /// The key for `purpose`, which a rotation does not change.
     ///
     /// # Errors
     /// When the cryptographic library refuses, which it has no reason to.
     pub fn derive(&self, purpose: Purpose) -> Result<DerivedKey, MasterKeyError> {
-        let mut key = DerivedKey([0; KEY_BYTES]);
-        hkdf::Salt::new(hkdf::HKDF_SHA256, b"payswitch master key")
-            .extract(&*self.bytes)
-            .expand(&[purpose.label()], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(&mut key.0))
-            .map_err(|_| MasterKeyError::Refused("derive a key"))?;
-        Ok(key)
-    }
-
-    fn decode(text: &str, tier: MasterKeyTier, random: &Random) -> Option<Self> {
-        let decoded = Zeroizing::new(STANDARD.decode(text.trim_end()).ok()?);
-        let bytes = Zeroizing::new(<[u8; KEY_BYTES]>::try_from(decoded.as_slice()).ok()?);
-        Some(Self {
-            bytes,
-            tier,
-            random: random.clone(),
-        })
+        let derived = self.masters().current.derive(purpose);
+        derived.ok_or(MasterKeyError::Refused("derive a key"))
     }
 
     /// The key for one purpose, ready for AES-256-GCM.
@@ -251,10 +160,72 @@ impl MasterKey {
     /// # Errors
     /// When the cryptographic library refuses, which it has no reason to.
     pub(super) fn aead_key(&self, purpose: Purpose) -> Result<LessSafeKey, MasterKeyError> {
-        let key = self.derive(purpose)?;
-        UnboundKey::new(&AES_256_GCM, key.as_bytes())
-            .map(LessSafeKey::new)
-            .map_err(|_| MasterKeyError::Refused("take a derived key"))
+        aead_key(&self.derive(purpose)?)
+    }
+
+    /// Wraps a secret, bound to `aad`: nonce, content and tag. A rotation that was not noticed yet is noticed now.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub(super) fn wrap(
+        &self,
+        what: Wrapping,
+        aad: &[u8],
+        secret: &[u8],
+    ) -> Result<Vec<u8>, MasterKeyError> {
+        if let Err(error) = self.reload() {
+            let error = &error as &dyn std::error::Error;
+            warn!(
+                error,
+                "The master key could not be read again; the one from before is used"
+            );
+        }
+        let nonce = self.random.bytes::<NONCE_BYTES>()?;
+        let mut sealed = Zeroizing::new(secret.to_vec());
+        let tag = self
+            .masters()
+            .current
+            .wrapping_key(what)?
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(aad),
+                &mut sealed,
+            )
+            .map_err(|_| MasterKeyError::Refused("wrap a key"))?;
+        Ok([nonce.as_slice(), &sealed, tag.as_ref()].concat())
+    }
+
+    /// What [`Self::wrap`] wrapped; `None` when it does not open under this master key, nor under the one that it
+    /// follows or that follows it.
+    ///
+    /// # Errors
+    /// When the cryptographic library refuses, which it has no reason to.
+    pub(super) fn unwrap(
+        &self,
+        what: Wrapping,
+        aad: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Option<Unwrapped>, MasterKeyError> {
+        let opened = self.masters().unwrap(what, aad, wrapped)?;
+        // It may be wrapped under one that was made a moment ago.
+        if opened.is_some() || self.reload().is_err() {
+            return Ok(opened);
+        }
+        self.masters().unwrap(what, aad, wrapped)
+    }
+
+    fn of(masters: Masters, path: Option<PathBuf>, tier: MasterKeyTier, random: &Random) -> Self {
+        Self {
+            masters: Arc::new(RwLock::new(masters)),
+            path,
+            tier,
+            random: random.clone(),
+        }
+    }
+
+    fn masters(&self) -> RwLockReadGuard<'_, Masters> {
+        // Nothing panics while it is held.
+        self.masters.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -283,16 +254,32 @@ pub fn read_private_key(
         }
         return Ok(der);
     }
-    let mut wrapped = decode_pem(&text, WRAPPED_LABEL).ok_or_else(not_a_key)?;
-    let (nonce, sealed) = wrapped
-        .split_at_mut_checked(NONCE_BYTES)
-        .ok_or_else(not_a_key)?;
-    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| not_a_key())?;
-    let opened = master_key
-        .aead_key(Purpose::KeyWrapping)?
-        .open_in_place(nonce, Aad::from(file_name(path)), sealed)
-        .map_err(|_| MasterKeyError::NotOurs { path: path.into() })?;
-    Ok(Zeroizing::new(opened.to_vec()))
+    let wrapped = decode_pem(&text, WRAPPED_LABEL).ok_or_else(not_a_key)?;
+    let opened = master_key.unwrap(Wrapping::KeyFiles, file_name(path), &wrapped)?;
+    let opened = opened.ok_or_else(|| MasterKeyError::NotOurs { path: path.into() })?;
+    Ok(opened.secret)
+}
+
+/// Wraps a private key file anew under the current master key. Whether that was needed: one in clear is left as it is.
+///
+/// # Errors
+/// When it can't be read or written, holds something else, or opens under no master key.
+pub fn rewrap_file(path: &Path, master_key: &MasterKey) -> Result<bool, MasterKeyError> {
+    let text = read_text(path)?;
+    if decode_pem(&text, PLAIN_LABEL).is_some() {
+        return Ok(false);
+    }
+    let wrapped = decode_pem(&text, WRAPPED_LABEL)
+        .ok_or_else(|| MasterKeyError::NotAPrivateKey { path: path.into() })?;
+    let opened = master_key.unwrap(Wrapping::KeyFiles, file_name(path), &wrapped)?;
+    let opened = opened.ok_or_else(|| MasterKeyError::NotOurs { path: path.into() })?;
+    if !opened.is_current {
+        // Of two keys the newer file is published: it keeps its time.
+        let modified = modified(path)?;
+        write_wrapped(path, &opened.secret, master_key, Existing::Replace)?;
+        set_modified(path, modified)?;
+    }
+    Ok(!opened.is_current)
 }
 
 /// Reads a private key as [`read_private_key`] does, and gives it in PEM.
@@ -323,17 +310,7 @@ pub fn write_wrapped(
     master_key: &MasterKey,
     existing: Existing,
 ) -> Result<(), MasterKeyError> {
-    let nonce = master_key.random.bytes::<NONCE_BYTES>()?;
-    let mut sealed = Zeroizing::new(pkcs8.to_vec());
-    let tag = master_key
-        .aead_key(Purpose::KeyWrapping)?
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(file_name(path)),
-            &mut sealed,
-        )
-        .map_err(|_| MasterKeyError::Refused("wrap a key"))?;
-    let wrapped = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
+    let wrapped = master_key.wrap(Wrapping::KeyFiles, file_name(path), pkcs8)?;
     Ok(write_private_file(
         path,
         &encode_pem(&wrapped, WRAPPED_LABEL),

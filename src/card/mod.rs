@@ -14,10 +14,12 @@
 //! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
 //! - `payload`: what is inside an envelope once it is decrypted.
 //! - [`custody`]: PAN and expiry, sealed for later messages. [`fingerprint`]: hashes that know a card again.
-//! - [`master_key`]: the master key, what is derived from it, and private keys wrapped under it.
+//! - [`master_key`]: the master key, what is derived from it, and private keys wrapped under it. [`derived_key`],
+//!   [`masters`], [`master_file`]: its parts. [`master_rotation`]: how one follows another.
 //! - [`key_files`]: files of keys and certificates: written whole, and who may read them.
 
 pub mod custody;
+pub mod derived_key;
 pub mod envelope;
 pub mod fault;
 pub mod fingerprint;
@@ -27,7 +29,10 @@ pub mod key_files;
 pub mod key_folder;
 pub mod key_rotation;
 pub mod keys;
+pub mod master_file;
 pub mod master_key;
+pub mod master_rotation;
+pub mod masters;
 pub mod pan;
 mod payload;
 pub mod seal;

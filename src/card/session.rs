@@ -14,9 +14,11 @@ use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use ring::hmac;
 use zeroize::Zeroizing;
 
+use super::derived_key::Purpose;
 use super::header::MAX_SESSION_LIFETIME_S;
 use super::jwe::{CONTENT_KEY_BYTES, content_key, decode, encode};
-use super::master_key::{MasterKey, MasterKeyError, Purpose};
+use super::master_key::MasterKey;
+use super::masters::MasterKeyError;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 

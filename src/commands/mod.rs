@@ -21,6 +21,7 @@ pub mod hosts;
 pub mod ledger;
 pub mod load;
 pub mod manual;
+pub mod master;
 pub mod merchant;
 pub mod merchant_terms;
 pub mod migrate;
@@ -99,6 +100,8 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Show the keys that cards are sealed to, make a new one, publish it, remove an old one.
     SealingKeys(sealing_keys::SealingKeysArgs),
+    /// Put another master key in the place of the one before, and wrap all keys anew under it.
+    Master(master::MasterArgs),
     /// Make a development PKI: gateway, merchant, operators, and a private root for each bank host.
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
@@ -149,6 +152,7 @@ pub fn run() -> ExitCode {
         Command::Custody(arguments) => custody::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),
         Command::SealingKeys(arguments) => sealing_keys::run(&arguments),
+        Command::Master(arguments) => master::run(&arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
         Command::Load(arguments) => load::run(&arguments),

@@ -11,7 +11,8 @@ use tokio::sync::{Mutex, watch};
 
 use crate::card::custody::{CustodyError, DataKeys, KeptCard};
 use crate::card::fingerprint::Fingerprints;
-use crate::card::master_key::{MasterKey, MasterKeyError};
+use crate::card::master_key::MasterKey;
+use crate::card::masters::MasterKeyError;
 use crate::card::pan::Card;
 use crate::clock::Clock;
 use crate::payment::custody::{CustodyEntry, CustodyTimes};
@@ -84,7 +85,7 @@ impl CardCustody {
     ) -> Result<Self, CardCustodyError> {
         let custody = Self {
             store,
-            keys: DataKeys::new(master_key, random)?,
+            keys: DataKeys::new(master_key, random),
             fingerprints: Fingerprints::new(master_key)?,
             clock,
             times,

@@ -22,6 +22,7 @@ use crate::demo::text;
 use crate::harness::TempFolder;
 use crate::killing;
 use crate::killing::scene::Scene;
+use crate::rotating_master;
 use Step::{CutOver, Import, Nothing, Notify, PayOut};
 use day::{Bank, Day, Step, agree_terms};
 use files::Files;
@@ -107,7 +108,8 @@ mod postgres {
 #[test]
 fn each_point_is_hit_by_a_campaign() {
     let of_days = BY_MESSAGE.iter().chain(BY_FILE).map(|(point, _)| *point);
-    let hit: BTreeSet<&str> = of_days.chain(killing::POINTS).collect();
+    let rotations = [rotating_master::POINT];
+    let hit: BTreeSet<&str> = of_days.chain(killing::POINTS).chain(rotations).collect();
     let all: BTreeSet<&str> = FaultPoint::NAMES.iter().map(|(point, _)| *point).collect();
     assert_eq!(hit, all);
 }

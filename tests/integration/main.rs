@@ -83,6 +83,8 @@ mod reporting;
 mod restoring;
 mod reversals;
 mod reversing;
+mod rotating_keys;
+mod rotating_master;
 mod sales;
 mod service_manager;
 mod statement_readers;

@@ -8,6 +8,7 @@ use bank_sim::control::pb::ClearFaultsRequest;
 use payswitch::grpc::client;
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
+use tonic::transport::Channel;
 
 use crate::database::Engine;
 use crate::demo::{PROGRAM, Process, text};
@@ -36,13 +37,7 @@ impl SecondNode {
         let folder = TempFolder::new("second-node");
         let data = switch.data();
         let hosts = folder.path().join("hosts");
-        std::fs::create_dir(&hosts).expect("a folder");
-        let address = switch.banks.address("acquirer").expect("the acquirer");
-        let profile = include_str!("../../hosts/acquirer.toml")
-            .replace("certs/dev/", &format!("{}/certs/", data.display()))
-            .replace("127.0.0.1:7001", &address.to_string());
-        assert!(profile.contains(&address.to_string()));
-        std::fs::write(hosts.join("acquirer.toml"), profile).expect("a profile");
+        write_profile(switch, &hosts);
         let at = |name: &str| folder.path().join(name);
         let certs = data.join("certs");
         let mut command = Command::new(PROGRAM);
@@ -80,22 +75,39 @@ impl SecondNode {
         node
     }
 
-    fn at(&self, name: &str) -> std::path::PathBuf {
+    /// A file of its own: `jwks.json`, `log.txt`, `ready.json`.
+    pub(crate) fn at(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(crate) async fn payments(&self, switch: &Switch) -> Payments {
+    /// A connection to its merchant API.
+    pub(crate) async fn connect(&self, switch: &Switch) -> Channel {
         let ready: serde_json::Value =
             serde_json::from_str(&text(&self.at("ready.json"))).expect("JSON");
         let address = ready["merchant_api"].as_str().expect("an address");
         let ca = switch.pki.gateway_root.certificate_pem().as_bytes();
-        let channel =
-            client::connect(address.parse().expect("HOST:PORT"), "localhost", ca, None).await;
-        with_key(channel.expect("a connection"), &switch.api_key)
+        let address = address.parse().expect("HOST:PORT");
+        let channel = client::connect(address, "localhost", ca, None).await;
+        channel.expect("a connection")
+    }
+
+    pub(crate) async fn payments(&self, switch: &Switch) -> Payments {
+        with_key(self.connect(switch).await, &switch.api_key)
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> std::ffi::OsString {
+/// The acquirer's profile in a folder of its own, with the certificates of the stand.
+pub(crate) fn write_profile(switch: &Switch, hosts: &Path) {
+    std::fs::create_dir(hosts).expect("a folder");
+    let address = switch.banks.address("acquirer").expect("the acquirer");
+    let profile = include_str!("../../hosts/acquirer.toml")
+        .replace("certs/dev/", &format!("{}/certs/", switch.data().display()))
+        .replace("127.0.0.1:7001", &address.to_string());
+    assert!(profile.contains(&address.to_string()));
+    std::fs::write(hosts.join("acquirer.toml"), profile).expect("a profile");
+}
+
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> std::ffi::OsString {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path

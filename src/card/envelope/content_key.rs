@@ -13,7 +13,8 @@ use crate::card::jwe::{
 };
 use crate::card::key_folder::KeyFolder;
 use crate::card::keys::{SealingKeys, SealingKeysError};
-use crate::card::master_key::{MasterKey, MasterKeyError};
+use crate::card::master_key::MasterKey;
+use crate::card::masters::MasterKeyError;
 use crate::card::sealing_key::{KeyNotMade, SealingKey};
 use crate::card::session::{SealingSession, Session, Tickets};
 use crate::payment::ids::MerchantId;

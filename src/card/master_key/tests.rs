@@ -4,6 +4,7 @@ use crate::random::Random;
 use std::fs;
 
 use super::*;
+use crate::card::key_files::KeyFileError;
 
 /// A folder that is removed with everything in it.
 struct Folder(PathBuf);
@@ -49,8 +50,6 @@ fn a_master_key_file_reads_back_and_derives_the_same_keys() {
         Purpose::ApiKeyPepper,
         Purpose::SessionTickets,
         Purpose::SessionTicketNonces,
-        Purpose::KeyWrapping,
-        Purpose::DataKeyWrapping,
         Purpose::CardFingerprints,
         Purpose::CardVelocity,
     ];

@@ -117,13 +117,9 @@ fn check_data_key(
     findings: &mut Findings,
 ) {
     const CHECK: &str = "data keys";
-    let opened = DataKeys::new(master_key, &Random::SYSTEM)
-        .map_err(|error| with_causes(&error))
-        .and_then(|keys| {
-            let newest = std::iter::once((*key_version, wrapped.as_str()));
-            keys.load(newest).map_err(|error| with_causes(&error))
-        });
-    match opened {
+    let newest = std::iter::once((*key_version, wrapped.as_str()));
+    let opened = DataKeys::new(master_key, &Random::SYSTEM).load(newest);
+    match opened.map_err(|error| with_causes(&error)) {
         Ok(()) => findings.ok(
             CHECK,
             format!("the newest, {key_version}, opens under the master key"),

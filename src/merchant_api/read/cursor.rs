@@ -7,7 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 
-use crate::card::master_key::{MasterKey, MasterKeyError, Purpose};
+use crate::card::derived_key::Purpose;
+use crate::card::master_key::MasterKey;
+use crate::card::masters::MasterKeyError;
 use crate::payment::ids::EventId;
 use crate::payment::moment::UnixMillis;
 use crate::store::records::StoreIdentity;

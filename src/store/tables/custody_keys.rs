@@ -150,6 +150,29 @@ impl Store {
         Ok(done.first().is_some_and(|done| done.rows_affected == 1))
     }
 
+    /// Puts the data key, wrapped anew, in the place of what was read as `key`. False where it is not there any more, or
+    /// another process has done so.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn rewrap_custody_key(
+        &self,
+        key: &CustodyKey,
+        wrapped: &str,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement {
+            text: "UPDATE custody_keys SET wrapped = $3 WHERE key_version = $1 AND wrapped = $2",
+            values: vec![
+                key.key_version.into(),
+                key.wrapped.as_str().into(),
+                wrapped.into(),
+            ],
+            returning: false,
+        };
+        let done = self.inner.housekeeping.run(vec![statement]).await?;
+        Ok(done.first().is_some_and(|done| done.rows_affected == 1))
+    }
+
     /// The card of a payment that is in custody.
     ///
     /// # Errors
