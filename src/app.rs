@@ -24,7 +24,6 @@ use self::parts::{Parts, StartError, host_files, paying_account, statement_accou
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
-use crate::card::keys::SealingKeysError;
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -92,7 +91,6 @@ pub struct Running {
     /// Its lines to the banks.
     pub hosts: Arc<Hosts>,
     operations: Arc<Operations>,
-    opener: Arc<Opener>,
     sealer: Arc<LedgerSealer>,
     reloading: Arc<Reloading>,
     ready: watch::Sender<bool>,
@@ -169,6 +167,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         merchant_api: parts.merchant_api_tls,
         admin_api: parts.admin_api_tls,
         hosts: Arc::clone(&hosts),
+        opener: Arc::clone(&opener),
         clock: Arc::clone(&clock),
     });
     let reloading = Arc::new(Reloading::new(match parts.from_files {
@@ -346,7 +345,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         stopped,
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
-    tokio::spawn(Arc::clone(&opener).watch_keys_until(stopping.clone()));
+    tokio::spawn(opener.watch_keys_until(stopping.clone()));
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
     tokio::spawn(days.look_until(stopping.clone()));
@@ -370,7 +369,6 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         store,
         hosts,
         operations,
-        opener,
         sealer,
         reloading,
         ready,
@@ -425,14 +423,6 @@ impl Running {
     #[must_use]
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
-    }
-
-    /// Reads the sealing keys again now, instead of at the next look some seconds later.
-    ///
-    /// # Errors
-    /// When they can't be read: those from before go on.
-    pub fn reload_keys(&self) -> Result<(), SealingKeysError> {
-        self.opener.reload_keys()
     }
 
     /// Waits until the merchant API ends by itself, which it does only when it is broken.

@@ -47,6 +47,11 @@ pub trait Part: Send + 'static {
     /// How people know it, for instance `merchant_api` or `host acquirer`.
     fn name(&self) -> &str;
 
+    /// Whether somebody else looks at its files every few seconds, so that it is read again here only when asked for.
+    fn is_watched_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Reads its files and checks them; none where they are what is in use.
     ///
     /// # Errors
@@ -208,6 +213,9 @@ impl Watched {
 
     /// The same where two looks have found the same; it is refused once.
     fn look(&mut self) {
+        if self.part.is_watched_elsewhere() {
+            return;
+        }
         let read = self.part.read();
         let seen = match &read {
             Ok(None) => None,

@@ -1,10 +1,12 @@
-//! What is read again while the gateway runs: the TLS of the doors, and how each host is reached.
+//! What is read again while the gateway runs: the TLS of the doors, how each host is reached, and the sealing keys.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::parts::DoorFiles;
+use crate::card::envelope::Opener;
 use crate::card::master_key::MasterKey;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -12,7 +14,7 @@ use crate::grpc::tls::CurrentTls;
 use crate::hosts::Hosts;
 use crate::hosts::profile::load;
 use crate::payment::moment::UnixMillis;
-use crate::reloading::{NewPart, Part, PartError};
+use crate::reloading::{Fingerprint, NewPart, Part, PartError};
 use crate::x509::Ends;
 
 /// What the parts need.
@@ -21,6 +23,7 @@ pub(super) struct Sources {
     pub(super) merchant_api: CurrentTls,
     pub(super) admin_api: Option<CurrentTls>,
     pub(super) hosts: Arc<Hosts>,
+    pub(super) opener: Arc<Opener>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -52,6 +55,12 @@ pub(super) fn parts(config: &Config, sources: &Sources) -> Vec<Box<dyn Part>> {
     parts.push(Box::new(ProfilesPart {
         folder: folder.clone(),
         hosts: Arc::clone(&sources.hosts),
+    }));
+    let folder = config.card.sealing_keys.clone();
+    parts.push(Box::new(KeysPart {
+        used: Arc::new(Mutex::new(fingerprint_of(&folder).ok())),
+        folder,
+        opener: Arc::clone(&sources.opener),
     }));
     parts
 }
@@ -181,6 +190,53 @@ impl Part for ProfilesPart {
         }
         Ok(None)
     }
+}
+
+/// The sealing keys, which have a look at their folder of their own.
+struct KeysPart {
+    folder: PathBuf,
+    opener: Arc<Opener>,
+    /// What the folder held when it was read here last.
+    used: Arc<Mutex<Option<Fingerprint>>>,
+}
+
+impl Part for KeysPart {
+    fn name(&self) -> &str {
+        "sealing_keys"
+    }
+
+    fn is_watched_elsewhere(&self) -> bool {
+        true
+    }
+
+    fn read(&self) -> Result<Option<NewPart>, PartError> {
+        let fingerprint = fingerprint_of(&self.folder)?;
+        self.opener.reload_keys()?;
+        let used = Arc::clone(&self.used);
+        let before = *used.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((before != Some(fingerprint)).then(|| NewPart {
+            fingerprint,
+            warning: None,
+            put: Box::new(move || {
+                *used.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint);
+            }),
+        }))
+    }
+}
+
+/// That of the files of a folder, with their names.
+fn fingerprint_of(folder: &Path) -> io::Result<Fingerprint> {
+    let files = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut files = files.collect::<io::Result<Vec<_>>>()?;
+    files.sort();
+    let mut texts = Vec::new();
+    for file in files.into_iter().filter(|file| file.is_file()) {
+        let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+        texts.push(name.to_vec());
+        texts.push(std::fs::read(&file)?);
+    }
+    let texts: Vec<_> = texts.iter().map(|text| Some(&**text)).collect();
+    Ok(Fingerprint::of(&texts))
 }
 
 fn list_warning(next_update: Option<u64>, now: UnixMillis) -> Option<String> {

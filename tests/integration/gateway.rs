@@ -96,22 +96,11 @@ impl Gateway {
         merchants: &[&str],
         change: impl FnOnce(&mut SimConfig),
     ) -> Self {
-        Self::start_with(user, merchants, &[], change).await
-    }
-
-    /// The same with these settings, as variables of the environment.
-    pub(crate) async fn start_with(
-        user: User,
-        merchants: &[&str],
-        settings: &[(&str, &str)],
-        change: impl FnOnce(&mut SimConfig),
-    ) -> Self {
         let template = include_str!("../../hosts/acquirer.toml");
-        let bank = async |certificates: &Path| {
+        let started = Self::start_before(user, merchants, template, async |certificates| {
             let banks = banks(certificates, change).await;
             (banks.address("acquirer").expect("an address"), banks)
-        };
-        let started = Self::start_before(user, merchants, (template, settings), bank);
+        });
         let (mut gateway, banks) = started.await;
         gateway._banks = Some(banks);
         gateway
@@ -122,7 +111,7 @@ impl Gateway {
     pub(crate) async fn start_before<B>(
         user: User,
         merchants: &[&str],
-        (profile, settings): (&str, &[(&str, &str)]),
+        profile: &str,
         bank: impl AsyncFnOnce(&Path) -> (SocketAddr, B),
     ) -> (Self, B) {
         let as_usual = Settings {
@@ -171,7 +160,7 @@ impl Gateway {
         }
         let command = |arguments: &[&str]| {
             let mut command = command(&program, user, folder.path());
-            command.args(arguments).envs(settings.iter().copied());
+            command.args(arguments);
             command
         };
         let succeed = |arguments: &[&str]| {

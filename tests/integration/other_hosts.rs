@@ -174,11 +174,10 @@ async fn start(profile: &str, host: &str, waits: &[(&str, &str)]) -> (Gateway, B
     }
     let loaded = load::parse(&profile, Path::new("acquirer.toml"), Path::new("."));
     let dialect = (*loaded.expect("a profile").dialect).clone();
-    let (gateway, bank) =
-        Gateway::start_before(User::Own, &[MERCHANT], (&profile, &[]), async |certs| {
-            Bank::start(certs, dialect).await
-        })
-        .await;
+    let (gateway, bank) = Gateway::start_before(User::Own, &[MERCHANT], &profile, async |certs| {
+        Bank::start(certs, dialect).await
+    })
+    .await;
     let payments = with_key(gateway.connect().await, &gateway.api_keys[0]);
     (gateway, bank, payments)
 }

@@ -334,7 +334,13 @@ fn assert_reloads(gateway: &Gateway, reloaded: &[&str]) {
     let names: Vec<_> = parts.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["admin_api", "host acquirer", "hosts", "merchant_api"]
+        [
+            "admin_api",
+            "host acquirer",
+            "hosts",
+            "merchant_api",
+            "sealing_keys"
+        ]
     );
     for (part, (outcome, detail)) in parts {
         let expected = match reloaded.contains(&part.as_str()) {

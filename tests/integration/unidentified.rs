@@ -10,12 +10,10 @@ use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::gateway::{Gateway, User};
+use crate::gateway::{Gateway, Settings, User};
 use crate::harness::{authorize, eventually, pay_with, run, with_key};
 use crate::tools::printed_by;
 
-/// 16 connections at once, of which four are for clients that nobody knows.
-const FEW: [(&str, &str); 1] = [("PAYSWITCH_MERCHANT_API__CONNECTIONS", "16")];
 /// Free calls at once.
 const FREE_CALLS: usize = 256;
 
@@ -49,7 +47,13 @@ fn is_ended(connection: &TcpStream) -> bool {
 #[test]
 fn who_says_nothing_makes_room() {
     run(async {
-        let gateway = Gateway::start_with(User::Own, &["shop"], &FEW, |_| {}).await;
+        // Of these, four are for clients that nobody knows.
+        let few = Settings {
+            merchants: &["shop"],
+            config: "connections = 16\n",
+            ..Settings::default()
+        };
+        let gateway = Gateway::start_prepared(few, |_| {}).await;
         let pay = async |channel| {
             let mut payments = with_key(channel, &gateway.api_keys[0]);
             let paid = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
