@@ -67,9 +67,15 @@ pub enum StartError {
     /// The database is older than they are.
     #[error(transparent)]
     Older(Box<OlderDatabase>),
-    /// The merchant API's certificate or key.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    /// The certificate of a door, its key, or what its clients are checked by.
+    #[error("the door with the certificate `{}` can't have TLS", certificate.display())]
+    Door {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// Why not.
+        #[source]
+        source: TlsError,
+    },
     /// The merchant API's listener.
     #[error("the merchant API can't be opened")]
     MerchantApi(#[source] ServeError),
@@ -262,11 +268,15 @@ impl DoorFiles {
             Some(root) if self.is_mandatory => ClientCertificates::Mandatory(root),
             Some(root) => ClientCertificates::Optional(root),
         };
-        Ok(make(&DoorTexts {
+        let made = make(&DoorTexts {
             certificate: &certificate,
             private_key: &private_key,
             clients,
-        })?)
+        });
+        made.map_err(|source| StartError::Door {
+            certificate: self.certificate.clone(),
+            source,
+        })
     }
 }
 

@@ -91,7 +91,7 @@ impl HostTexts {
         })
     }
 
-    /// The texts themselves, and what else the profile says of TLS.
+    /// The texts: root, revocation lists, our certificate, its key.
     pub(in crate::hosts) fn parts(&self) -> [Option<&[u8]>; 4] {
         [
             Some(&self.ca),
