@@ -195,7 +195,7 @@ impl Work<'_> {
     fn tell_of(&self, done: Rewrapped) -> Result<(), CommandError> {
         let Rewrapped { files, data_keys } = done;
         self.tell(&format!(
-            "wrapped anew: {files} files, {data_keys} data keys"
+            "wrapped anew: files {files}, data keys {data_keys}"
         ))
     }
 
