@@ -19,6 +19,16 @@ ascii_text!(
 impl ResponseCode {
     /// `00`, approved (ISO 8583:1987).
     pub const APPROVED: Self = Self(*b"00\0\0");
+    /// No bank has said anything: payswitch itself has declined.
+    pub const NONE: Self = Self([0; 4]);
+
+    fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    const fn none() -> Self {
+        Self::NONE
+    }
 }
 
 /// What a declining bank meant, in words that are the same for every bank.
@@ -65,6 +75,8 @@ pub enum DeclineReason {
     AccountClosed,
     /// The issuer wants the cardholder authenticated first.
     AuthenticationRequired,
+    /// A limit of payswitch's own was reached. No bank was asked.
+    RiskLimit,
     /// A code that neither the profile nor the standard lists.
     Other,
 }
@@ -85,15 +97,60 @@ pub enum DeclineAdvice {
     Authenticate,
 }
 
-/// A decline: the bank answered, and said no.
+/// Who declines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeclineSource {
+    /// The bank that issued the card.
+    Issuer,
+    /// The merchant's bank, or a network behind it: the issuer may never have seen the message.
+    Acquirer,
+    /// payswitch itself, before anything was sent.
+    Gateway,
+}
+
+impl DeclineReason {
+    /// Who declines for this reason.
+    #[must_use]
+    pub const fn source(self) -> DeclineSource {
+        match self {
+            Self::RiskLimit => DeclineSource::Gateway,
+            Self::FormatError
+            | Self::IssuerUnavailable
+            | Self::DuplicateTransmission
+            | Self::BankError => DeclineSource::Acquirer,
+            _ => DeclineSource::Issuer,
+        }
+    }
+}
+
+/// A decline: the bank answered, and said no; or payswitch did, and asked no bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Decline {
-    /// What the bank meant.
+    /// What was meant.
     pub reason: DeclineReason,
-    /// DE 39 as it came.
+    /// DE 39 as it came; none where no bank was asked.
+    #[serde(
+        default = "ResponseCode::none",
+        skip_serializing_if = "ResponseCode::is_none"
+    )]
     pub response_code: ResponseCode,
     /// What may be done.
     pub advice: DeclineAdvice,
+}
+
+impl Decline {
+    /// That of a limit of payswitch's own. Windows pass, so that the same may succeed later.
+    pub const RISK_LIMIT: Self = Self {
+        reason: DeclineReason::RiskLimit,
+        response_code: ResponseCode::NONE,
+        advice: DeclineAdvice::RetryLater,
+    };
+
+    /// Whether payswitch itself declined, so that no bank knows of it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.reason.source() == DeclineSource::Gateway
+    }
 }
 
 /// An approval as the bank gave it.
@@ -161,6 +218,31 @@ impl fmt::Display for UnknownReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decline_of_payswitch_has_no_code_and_reads_back() {
+        let texts = [Decline::RISK_LIMIT, {
+            Decline {
+                reason: DeclineReason::InsufficientFunds,
+                response_code: "51".parse().unwrap(),
+                advice: DeclineAdvice::RetryLater,
+            }
+        }]
+        .map(|decline| {
+            let text = serde_json::to_string(&decline).unwrap();
+            assert_eq!(serde_json::from_str::<Decline>(&text).unwrap(), decline);
+            text
+        });
+        assert_eq!(
+            texts,
+            [
+                r#"{"reason":"risk_limit","advice":"retry_later"}"#,
+                r#"{"reason":"insufficient_funds","response_code":"51","advice":"retry_later"}"#,
+            ]
+        );
+        assert_eq!(ResponseCode::NONE.to_string(), "");
+        assert!(Decline::RISK_LIMIT.is_own());
+    }
 
     #[test]
     fn response_codes_are_two_to_four_letters_or_digits() {

@@ -155,9 +155,9 @@ pub enum OperationState {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         acknowledged: Option<Acknowledged>,
     },
-    /// The host declined.
+    /// The host declined, or payswitch itself did, and sent nothing.
     Declined {
-        /// What it answered.
+        /// What was answered.
         decline: Decline,
     },
     /// The host never processed it: certainly not sent.

@@ -148,9 +148,9 @@ pub struct Operation {
     pub releases_minor: i64,
     /// Its message type.
     pub mti: Mti,
-    /// DE 11.
+    /// DE 11; none where payswitch itself has declined.
     pub stan: Stan,
-    /// DE 37.
+    /// DE 37; none where payswitch itself has declined.
     pub rrn: Rrn,
     /// DE 7, sent as MMDDhhmmss in UTC.
     pub transmitted_at: UnixMillis,
@@ -232,7 +232,7 @@ impl Operation {
     /// Whether its message is a request, which is written to a line once at most and counts no attempts, and may have
     /// left.
     #[must_use]
-    pub const fn was_written_once(&self) -> bool {
+    pub fn was_written_once(&self) -> bool {
         use OperationState as S;
         let is_repeated = matches!(self.kind, OperationKind::Reversal | OperationKind::Release);
         if is_repeated || !self.mti.is_request() || self.attempts.count > 0 {
@@ -241,7 +241,8 @@ impl Operation {
         match self.state {
             S::Created | S::Queued | S::Recorded | S::Cancelled => false,
             S::Rejected { .. } | S::Suspended { .. } => false,
-            S::Sent | S::Approved { .. } | S::Declined { .. } => true,
+            S::Declined { ref decline } => !decline.is_own(),
+            S::Sent | S::Approved { .. } => true,
             S::Unknown { .. } | S::Reversed | S::Resolved { .. } => true,
         }
     }
@@ -274,7 +275,7 @@ impl Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment::decline::{FailureReason, UnknownReason};
+    use crate::payment::decline::{Decline, FailureReason, UnknownReason};
     use crate::payment::operation::ResolvedBy;
     use crate::payment::samples::operation;
 
@@ -291,9 +292,13 @@ mod tests {
         let rejected = S::Rejected {
             reason: FailureReason::HostBusy,
         };
+        let declined_here = S::Declined {
+            decline: Decline::RISK_LIMIT,
+        };
         for (kind, mti, state, expected) in [
             (K::Refund, "0200", S::Created, false),
             (K::Refund, "0200", rejected, false),
+            (K::Sale, "0200", declined_here, false),
             (K::Refund, "0200", S::Unknown { reason }, true),
             (K::Refund, "0200", resolved.clone(), true),
             // An advice may have been suspended before its first attempt.

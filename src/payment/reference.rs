@@ -63,7 +63,7 @@ pub fn after_restores(next: u64, restores: u32) -> u64 {
     })
 }
 
-/// System trace audit number, DE 11: 1 to 999999, shown with six digits.
+/// System trace audit number, DE 11: 1 to 999999, shown with six digits, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Stan(u32);
@@ -79,7 +79,10 @@ pub struct InvalidReference {
 }
 
 impl Stan {
-    /// The number, 1 to 999999.
+    /// That of an operation of which no message is sent.
+    pub const NONE: Self = Self(0);
+
+    /// The number, 1 to 999999; 0 where no message is sent.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
@@ -109,7 +112,10 @@ impl From<Stan> for u32 {
 
 impl fmt::Display for Stan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:06}", self.0)
+        match *self {
+            Self::NONE => Ok(()),
+            Self(number) => write!(f, "{number:06}"),
+        }
     }
 }
 
@@ -186,6 +192,12 @@ ascii_text!(
     u8::is_ascii_alphanumeric,
     "an RRN of twelve letters or digits"
 );
+
+impl Rrn {
+    /// That of an operation of which no message is sent.
+    pub const NONE: Self = Self([0; 12]);
+}
+
 ascii_text!(
     /// Message type indicator: four digits (ISO 8583:1987, clause 4.1), for instance `0100`.
     Mti,

@@ -31,9 +31,9 @@ pub enum PaymentState {
         /// When the hold ends by itself.
         expires_at: UnixMillis,
     },
-    /// The bank said no.
+    /// The bank said no, or payswitch itself did.
     Declined {
-        /// What the bank answered.
+        /// What was answered.
         decline: Decline,
     },
     /// No bank saw it.

@@ -22,9 +22,11 @@ use crate::ledger::template::journal_of;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::approved_part;
+use crate::payment::event_kind::EventKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::refunded_of_capture;
 use crate::payment::settlement::ItemChange;
+use crate::payment::state::PaymentState;
 
 impl Store {
     /// Makes a change durable, whole or not at all. Of any number of changes that claim the same (merchant,
@@ -130,10 +132,12 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
     };
     let envelope = change.envelope.zip(change.claim);
     let (mut new_payment, mut adjusted, mut refunded) = (None, None, None);
+    let mut new_event = None;
     match change.payment {
         None => {}
         Some(PaymentChange::New { payment, card }) => {
             new_payment = Some(new_payment_row(texts, payment, card, &names)?);
+            new_event = ended_event(texts, payment, &names)?;
         }
         Some(PaymentChange::Adjusted {
             expected,
@@ -170,10 +174,12 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
     let new_operation = match change.new_operation {
         None => None,
         Some(new) => {
-            let told = match change.payment {
-                Some(PaymentChange::Adjusted { expected, .. }) if change.answered => {
-                    Some(answer(texts, expected, new)?)
-                }
+            let payment = change.payment.map(|payment| match payment {
+                PaymentChange::New { payment, .. } => payment,
+                PaymentChange::Adjusted { expected, .. } => expected,
+            });
+            let told = match payment {
+                Some(payment) if change.answered => Some(answer(texts, payment, new)?),
                 _ => None,
             };
             let id = id_of(texts, new);
@@ -209,6 +215,7 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         envelope: envelope
             .map(|(envelope, claim)| envelope_row(texts, claim.merchant_id, envelope, &names)),
         new_payment,
+        new_event,
         adjusted,
         new_operation,
         answered: change.answered,
@@ -236,6 +243,31 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
     })
 }
 
+/// The event of a new payment that has ended already: payswitch itself has declined it.
+///
+/// # Errors
+/// When a value can't be written as JSON.
+fn ended_event(
+    texts: &mut TextBuffer,
+    payment: &Payment,
+    names: &Names,
+) -> Result<Option<(EventKind, Vec<Value>)>, StoreError> {
+    let PaymentState::Declined { .. } = payment.state else {
+        return Ok(None);
+    };
+    let kind = EventKind::PaymentDeclined;
+    let changed = ChangedPayment {
+        payment_id: &names.payment_id,
+        merchant_id: payment.merchant_id.as_str().into(),
+        version: payment.version,
+        state: texts.json(&payment.state)?,
+        amounts: &payment.amounts,
+    };
+    let happened = (kind, payment.created_at);
+    let row = event_row(texts, changed, happened, &names.operation_id)?;
+    Ok(Some((kind, row)))
+}
+
 /// An adjusted payment as rows, with its event and its journal: no caller can forget them.
 ///
 /// # Errors
@@ -261,9 +293,10 @@ fn adjusted_row(
         state,
         amounts: &expected.amounts,
     };
+    let happened = (EventKind::of(&adjustment.event), adjustment.at);
     Ok(AdjustedRow {
         values,
-        event: event_row(texts, payment, adjustment, &names.operation_id)?,
+        event: event_row(texts, payment, happened, &names.operation_id)?,
         journal: journal.map(|journal| JournalRows::of(texts, &journal)),
         adjustment: adjustment.clone(),
         only_version: None,

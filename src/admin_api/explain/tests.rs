@@ -3,7 +3,7 @@ use super::timeline::{EntryKind, timeline};
 use super::words::amount;
 use crate::ledger::template;
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
+use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{CaptureId, OperationId, QuarantineId, SubjectId};
 use crate::payment::operation::{
@@ -11,6 +11,7 @@ use crate::payment::operation::{
 };
 use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Operation};
+use crate::payment::reference::{Rrn, Stan};
 use crate::payment::samples::{NOW, approval, operation, payment_of};
 use crate::payment::state::PaymentState;
 use crate::store::reads::explain::{PaymentRecords, RecordedRequest, ToldRecords};
@@ -431,4 +432,38 @@ fn amounts_read_well() {
     ] {
         assert_eq!(amount(minor, currency), expected);
     }
+}
+
+/// What payswitch itself has declined: nothing says that a message was sent.
+#[test]
+fn a_decline_of_payswitch_names_no_message() {
+    let decline = Decline::RISK_LIMIT;
+    let declined = Operation {
+        state: OperationState::Declined { decline },
+        stan: Stan::NONE,
+        rrn: Rrn::NONE,
+        ..operation()
+    };
+    let mut records = records(vec![declined.clone()]);
+    let state = PaymentState::Declined { decline };
+    records.payment.state = state.clone();
+    let kind = EventKind::PaymentDeclined;
+    let told = event(1, 0, kind, &declined, state, Amounts::ZERO);
+    records.events.push(told);
+    let entries = timeline(&records);
+    let said: Vec<_> = entries.iter().map(|it| it.text.as_str()).collect();
+    for part in [
+        ": no message, a limit of payswitch was reached; ",
+        "authorization declined: risk limit of payswitch, no bank was asked",
+        "payment declined: DECLINED: risk limit of payswitch, no bank was asked",
+    ] {
+        assert!(said.iter().any(|it| it.contains(part)), "{part}: {said:#?}");
+    }
+    for part in ["DE 39", "STAN", " sent to ", "answered within"] {
+        assert!(
+            !said.iter().any(|it| it.contains(part)),
+            "{part}: {said:#?}"
+        );
+    }
+    assert_eq!(said.len(), 3, "{said:#?}");
 }

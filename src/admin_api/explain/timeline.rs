@@ -1,6 +1,6 @@
 //! What happened to a payment, an entry for each thing, in the order in which things happened.
 
-use super::words::{Labels, amount, amounts, state, variant};
+use super::words::{Labels, amount, amounts, declined, state, variant};
 use crate::flows::cancellation::Cancellation;
 use crate::hosts::message::shown::ShownElement;
 use crate::operations::flow::Flow as _;
@@ -8,6 +8,7 @@ use crate::payment::ids::OperationId;
 use crate::payment::moment::{UnixMillis, span};
 use crate::payment::operation::{Acknowledged, OperationKind, OperationState, ResolvedBy};
 use crate::payment::record::Operation;
+use crate::payment::reference::Stan;
 use crate::random::HashMap;
 use crate::store::reads::explain::{PaymentRecords, RecordedRequest};
 use crate::store::reads::ledger::KeptJournal;
@@ -250,11 +251,13 @@ impl Timeline<'_> {
         let mut text = format!("{} of {whole} to {host_id}", self.labels.get(operation.id));
         if operation.state == OperationState::Recorded {
             text += ": no message, the bank knows by itself, or by a file";
+        } else if *stan == Stan::NONE {
+            text += ": no message, a limit of payswitch was reached";
         } else {
             text += &format!(": {mti}, STAN {stan}, RRN {rrn}");
         }
         let deadline = operation.deadline.as_i64() - operation.created_at.as_i64();
-        if operation.original_id.is_none() && deadline > 0 {
+        if operation.original_id.is_none() && deadline > 0 && *stan != Stan::NONE {
             text += &format!(", to be answered within {}", span(deadline));
         }
         if let Some(original) = operation.original_id {
@@ -394,11 +397,13 @@ fn ended(operation: &Operation, label: &str) -> Option<(EntryKind, String)> {
             )
         }
         S::Declined { decline } => {
-            let reason = variant(decline.reason);
-            let code = decline.response_code;
+            let kind = match decline.is_own() {
+                true => EntryKind::End,
+                false => EntryKind::Answer,
+            };
             (
-                EntryKind::Answer,
-                format!("{label} declined: {reason}, DE 39 {code}{after}"),
+                kind,
+                format!("{label} declined: {}{after}", declined(decline)),
             )
         }
         S::Rejected { reason } => {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::payment::amounts::Amounts;
+use crate::payment::decline::Decline;
 use crate::payment::ids::OperationId;
 use crate::payment::moment::{UnixMillis, span};
 use crate::payment::money::{Currency, Money};
@@ -76,6 +77,15 @@ pub(super) fn variant(variant: impl Serialize) -> String {
     named.unwrap_or_default()
 }
 
+/// Why something was declined, and the code that says so.
+pub(super) fn declined(decline: &Decline) -> String {
+    let reason = variant(decline.reason);
+    match decline.is_own() {
+        true => format!("{reason} of payswitch, no bank was asked"),
+        false => format!("{reason}, DE 39 {}", decline.response_code),
+    }
+}
+
 /// Where a payment stands, and why.
 pub(super) fn state(state: &PaymentState) -> String {
     let name = state.name();
@@ -85,11 +95,7 @@ pub(super) fn state(state: &PaymentState) -> String {
         } => format!("{name}, pending: {reason}"),
         PaymentState::Reversing { pending } => format!("{name}: {pending}"),
         PaymentState::Declined { decline } => {
-            format!(
-                "{name}: {}, DE 39 {}",
-                variant(decline.reason),
-                decline.response_code
-            )
+            format!("{name}: {}", declined(decline))
         }
         PaymentState::Failed { reason } => format!("{name}: {}", variant(reason)),
         _ => name.to_owned(),

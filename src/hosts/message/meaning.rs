@@ -89,7 +89,8 @@ pub const fn usual_advice(reason: DeclineReason) -> DeclineAdvice {
         | R::LimitExceeded
         | R::IssuerUnavailable
         | R::DuplicateTransmission
-        | R::BankError => DeclineAdvice::RetryLater,
+        | R::BankError
+        | R::RiskLimit => DeclineAdvice::RetryLater,
         R::DoNotHonour
         | R::PinTriesExceeded
         | R::NotPermitted

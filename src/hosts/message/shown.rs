@@ -76,7 +76,7 @@ pub(in crate::hosts) fn answer(
             Some(approval.approval_code.as_str()).filter(|code| !code.is_empty()),
             Some(approval.response_code),
         ),
-        S::Declined { decline } => (None, Some(decline.response_code)),
+        S::Declined { decline } if !decline.is_own() => (None, Some(decline.response_code)),
         S::Suspended { response_code, .. } => (None, *response_code),
         _ => (None, None),
     };

@@ -6,7 +6,7 @@ use crate::hosts::message::match_key::{KeyField, KeyFields, MatchRule};
 use crate::hosts::message::meaning::{Meaning, usual_advice};
 use crate::hosts::message::response_codes::{ResponseCodes, Unlisted};
 use crate::hosts::message::standard_codes::Edition;
-use crate::payment::decline::ResponseCode;
+use crate::payment::decline::{DeclineSource, ResponseCode};
 
 use super::file::DeclineFile;
 use super::reading::{ProfileError, Reading};
@@ -174,6 +174,10 @@ fn meaning(
             .try_into()
             .map_err(|error: toml::de::Error| reading.fault(key, expected, error.message()))?,
     };
+    // payswitch's own, which no bank says.
+    if decline.reason.source() == DeclineSource::Gateway {
+        return Err(reading.fault(key, expected, shown(value)));
+    }
     let declined = Meaning::Declined {
         reason: decline.reason,
         advice: decline

@@ -3,7 +3,7 @@
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::decline::{
-    Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
+    Decline, DeclineAdvice, DeclineReason, DeclineSource, FailureReason, UnknownReason,
 };
 use crate::payment::operation::OperationState;
 use crate::payment::record::Operation;
@@ -22,18 +22,12 @@ pub(super) fn decline(decline: Decline) -> pb::Decline {
         response_code: decline.response_code.to_string(),
         advice: advice.into(),
         text: text.to_owned(),
-        source: decline_source(decline.reason).into(),
-    }
-}
-
-/// A message that its issuer may never have seen was declined by the acquirer.
-fn decline_source(reason: DeclineReason) -> pb::DeclineSource {
-    match reason {
-        DeclineReason::FormatError
-        | DeclineReason::IssuerUnavailable
-        | DeclineReason::DuplicateTransmission
-        | DeclineReason::BankError => pb::DeclineSource::Acquirer,
-        _ => pb::DeclineSource::Issuer,
+        source: match decline.reason.source() {
+            DeclineSource::Issuer => pb::DeclineSource::Issuer,
+            DeclineSource::Acquirer => pb::DeclineSource::Acquirer,
+            DeclineSource::Gateway => pb::DeclineSource::Gateway,
+        }
+        .into(),
     }
 }
 
@@ -75,6 +69,10 @@ fn decline_reason(reason: DeclineReason) -> (pb::DeclineReason, &'static str) {
         D::AuthenticationRequired => (
             P::AuthenticationRequired,
             "The issuer wants the cardholder authenticated first",
+        ),
+        D::RiskLimit => (
+            P::RiskLimit,
+            "payswitch sent nothing: there were too many attempts or declines lately",
         ),
         D::Other => (
             P::Other,

@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::{Currency, Money};
-use crate::payment::reference::Stan;
+use crate::payment::reference::{Rrn, Stan};
 use crate::store::error::StoreError;
 
 /// A row of a table. A column that another table's in the same row would hide is named after its table: `payments_id`.
@@ -146,6 +146,14 @@ impl<'r> Columns<'r> {
     pub(in crate::store) fn stan(&self, column: &'static str) -> Result<Stan, StoreError> {
         let number: u32 = self.number(column)?;
         Stan::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
+    }
+
+    /// DE 11 and DE 37 of the message of an operation, or none of both.
+    pub(in crate::store) fn numbers(&self) -> Result<(Stan, Rrn), StoreError> {
+        match self.integer("stan")? {
+            0 => Ok((Stan::NONE, Rrn::NONE)),
+            _ => Ok((self.stan("stan")?, self.parsed("rrn")?)),
+        }
     }
 
     /// A hash as 64 hexadecimal digits.

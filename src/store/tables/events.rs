@@ -6,7 +6,6 @@ use sqlx::any::AnyRow;
 
 use super::columns::Columns;
 use super::text_buffer::TextBuffer;
-use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::event_kind::EventKind;
@@ -47,18 +46,18 @@ pub(in crate::store) struct ChangedPayment<'a> {
     pub(in crate::store) amounts: &'a Amounts,
 }
 
-/// A row of [`EVENTS`]: what `adjustment` made of a payment.
+/// A row of [`EVENTS`]: what happened to a payment, and when.
 pub(in crate::store) fn event_row(
     texts: &mut TextBuffer,
     payment: ChangedPayment<'_>,
-    adjustment: &Adjustment,
+    (kind, at): (EventKind, UnixMillis),
     operation_id: &Arc<str>,
 ) -> Result<Vec<Value>, StoreError> {
     Ok(vec![
         payment.payment_id.into(),
         payment.version.into(),
-        Value::Static(EventKind::of(&adjustment.event).name()),
-        adjustment.at.as_i64().into(),
+        Value::Static(kind.name()),
+        at.as_i64().into(),
         operation_id.into(),
         payment.state.into(),
         texts.json(payment.amounts)?.into(),

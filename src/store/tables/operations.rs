@@ -9,6 +9,7 @@ use super::text_buffer::TextBuffer;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationKind, OperationState};
 use crate::payment::record::{Attempts, Element, Operation};
+use crate::payment::reference::Rrn;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -111,7 +112,11 @@ pub(in crate::store) fn new_operation_row(
         operation.releases_minor.into(),
         operation.mti.as_str().into(),
         i64::from(operation.stan.get()).into(),
-        operation.rrn.as_str().into(),
+        match operation.rrn {
+            // The index of the numbers of a host knows no two of one.
+            Rrn::NONE => operation_id.into(),
+            ref rrn => rrn.as_str().into(),
+        },
         texts.text(operation.number_date).into(),
         operation.transmitted_at.as_i64().into(),
         operation.terminal_id.as_str().into(),
@@ -191,6 +196,7 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
     let columns = Columns::of(row, "operations", "id")?;
     let state: OperationState = columns.json("state_detail")?;
     columns.same_state("state", state.name())?;
+    let (stan, rrn) = columns.numbers()?;
     Ok(Operation {
         id: columns.parsed("id")?,
         payment_id: columns.parsed("payment_id")?,
@@ -204,8 +210,8 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
         accepts_partial: columns.integer("accepts_partial")? != 0,
         releases_minor: columns.integer("releases_minor")?,
         mti: columns.parsed("mti")?,
-        stan: columns.stan("stan")?,
-        rrn: columns.parsed("rrn")?,
+        stan,
+        rrn,
         transmitted_at: columns.moment("transmitted_at_ms")?,
         number_date: columns.parsed("number_date")?,
         terminal_id: columns.text("terminal_id")?.to_owned(),

@@ -337,6 +337,7 @@ pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
     let detail: PaymentDetail<'_> = columns.json("detail")?;
     let state: PaymentState = columns.json("payments_state_detail")?;
     columns.same_state("payments_state", state.name())?;
+    let (stan, rrn) = columns.numbers()?;
     Ok(Payment {
         id: columns.parsed("payments_id")?,
         merchant_id: columns.parsed("merchant_id")?,
@@ -353,8 +354,8 @@ pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
             kind: columns.variant("kind")?,
             host_id: columns.parsed("host_id")?,
             mti: columns.parsed("mti")?,
-            stan: columns.stan("stan")?,
-            rrn: columns.parsed("rrn")?,
+            stan,
+            rrn,
             transmitted_at: columns.moment("transmitted_at_ms")?,
             terminal_id: columns.text("terminal_id")?.to_owned(),
         },

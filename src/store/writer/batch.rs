@@ -139,6 +139,7 @@ mod tests {
             claim: claim.then(Vec::new),
             envelope: envelope.then(Vec::new),
             new_payment: None,
+            new_event: None,
             adjusted: None,
             new_operation: None,
             answered: false,

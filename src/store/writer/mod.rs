@@ -351,10 +351,12 @@ impl Task {
     fn count_events(&self, batch: &Batch) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         for queued in &batch.requests {
-            if let Request::Change(rows) = &queued.request
-                && let Some(row) = &rows.adjusted
-            {
-                let kind = EventKind::of(&row.adjustment.event);
+            let Request::Change(rows) = &queued.request else {
+                continue;
+            };
+            let adjusted = rows.adjusted.as_ref();
+            let adjusted = adjusted.map(|row| EventKind::of(&row.adjustment.event));
+            if let Some(kind) = adjusted.or(rows.new_event.as_ref().map(|(kind, _)| *kind)) {
                 *events.entry(kind.name()).or_default() += 1;
             }
         }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::rows::{AdjustedRow, ChangeRows};
+use crate::payment::event_kind::EventKind;
 use crate::random::HashMap;
 use crate::store::database::connection::NativeTransaction;
 use crate::store::database::engine::Engine;
@@ -33,11 +34,16 @@ pub(super) async fn take_positions(
         .filter_map(|change| Some((*change, change.adjusted.as_ref()?)))
         .collect();
     let moved = moved_events(&adjusted, moved).map_err(Fault::Refused)?;
-    let events: Vec<&[Value]> = adjusted
+    let of_new = changes.iter().filter_map(|change| {
+        let (_, event) = change.new_event.as_ref()?;
+        Some(event.as_slice())
+    });
+    let of_adjusted = adjusted
         .iter()
         .zip(&moved)
-        .map(|((_, row), moved)| moved.as_ref().unwrap_or(&row.event).as_slice())
-        .collect();
+        .map(|((_, row), moved)| moved.as_ref().unwrap_or(&row.event).as_slice());
+    // Journals count back from the last event, and each is of an adjusted payment.
+    let events: Vec<&[Value]> = of_new.chain(of_adjusted).collect();
     let ran = texts.run(transaction, &EVENTS, &events, false).await;
     // On SQLite the row of the positions counts too.
     if ran.map_err(|error| fault(engine, &error))?.count < events.len() {
@@ -80,7 +86,8 @@ fn moved_events(
             state: texts.json(&moved.state)?,
             amounts: &moved.amounts,
         };
-        event_row(&mut texts, payment, &row.adjustment, &change.operation_id).map(Some)
+        let happened = (EventKind::of(&row.adjustment.event), row.adjustment.at);
+        event_row(&mut texts, payment, happened, &change.operation_id).map(Some)
     };
     adjusted.iter().map(event).collect()
 }

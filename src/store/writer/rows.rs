@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::payment::adjustment::Adjustment;
+use crate::payment::event_kind::EventKind;
 use crate::store::database::connection::{Statement, StatementResult};
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
@@ -40,6 +41,8 @@ pub(in crate::store) struct ChangeRows {
     pub(in crate::store) claim: Option<Vec<Value>>,
     pub(in crate::store) envelope: Option<Vec<Value>>,
     pub(in crate::store) new_payment: Option<Vec<Value>>,
+    /// The event of a new payment that has ended already.
+    pub(in crate::store) new_event: Option<(EventKind, Vec<Value>)>,
     pub(in crate::store) adjusted: Option<AdjustedRow>,
     pub(in crate::store) new_operation: Option<Vec<Value>>,
     /// Whether the last value of `new_operation` is the answer to the request.

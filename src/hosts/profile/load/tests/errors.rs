@@ -127,6 +127,8 @@ style = "advice" => style = "advice"\nunknown = "inquire"
     messages.reversal.unknown: expected a profile with [messages.inquiry], got none
 unlisted = "declined" => "Q4" = "original_unknown"
     response_codes.Q4: expected "approved", "partly_approved"
+unlisted = "declined" => "Q4" = "risk_limit"
+    response_codes.Q4: expected "approved", "partly_approved"
 [messages.reversal.fields] => [messages.reversal.response_codes]\n"99" = "duplicate"\n[messages.reversal.fields]
     messages.reversal.response_codes.99: expected "approved", "taken" … got "duplicate"
 style = "advice" => style = "advice"\nunknown = "reverse"
