@@ -11,6 +11,7 @@
 //! - [`operations`]: the one machine below every flow: record, send, record. [`ledger_seals`]: seals the ledger.
 //!   [`settlement`]: the bank's days. [`reconciliation`]: what others say of the money.
 //!   [`event_feed`]: hands what happens to those who watch.
+//! - [`risk`]: limits on how often a card, a merchant or an address is tried.
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
@@ -50,6 +51,7 @@ pub mod pdf;
 pub mod random;
 pub mod reconciliation;
 pub mod reloading;
+pub mod risk;
 pub mod settlement;
 pub mod shares;
 pub mod stack;

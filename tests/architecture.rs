@@ -35,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "operations",
         &["operations", "ledger_seals", "event_feed", "settlement"],
     ),
+    ("limits", &["risk"]),
     ("edges", &["hosts", "store", "card", "certs"]),
     // A clock says a `UnixMillis`; the domain knows no clock (`PURE`, below).
     ("time", &["clock"]),

@@ -15,6 +15,9 @@ use crate::payment::ids::MerchantId;
 
 /// Bytes of a hash that nobody is told: enough that no two cards of an installation share one.
 const VELOCITY_BYTES: usize = 16;
+/// The last digits of a PAN that a range leaves out: ten thousand numbers, one in ten of which has the right check
+/// digit.
+const LEFT_OUT_OF_RANGE: usize = 4;
 
 /// Makes the hashes.
 pub struct Fingerprints {
@@ -55,9 +58,29 @@ impl Fingerprints {
     /// The same for all payments of this card at all merchants, for limits, and told to nobody: 32 hex digits.
     #[must_use]
     pub fn velocity(&self, pan: &Pan) -> String {
-        let hash = hash(&self.per_installation, &[pan.digits()]);
-        hex::encode_lower(hash.as_ref().get(..VELOCITY_BYTES).unwrap_or_default())
+        hex::encode_lower(&self.card(pan))
     }
+
+    /// The hash of [`velocity`](Self::velocity).
+    #[must_use]
+    pub fn card(&self, pan: &Pan) -> [u8; VELOCITY_BYTES] {
+        first_bytes(&hash(&self.per_installation, &[pan.digits()]))
+    }
+
+    /// The same for all cards whose numbers differ in their last four digits only.
+    #[must_use]
+    pub fn range(&self, pan: &Pan) -> [u8; VELOCITY_BYTES] {
+        let digits = pan.digits();
+        let range = digits.get(..digits.len().saturating_sub(LEFT_OUT_OF_RANGE));
+        // No card number has a bar.
+        let parts = [range.unwrap_or_default(), "|"];
+        first_bytes(&hash(&self.per_installation, &parts))
+    }
+}
+
+fn first_bytes(hash: &hmac::Tag) -> [u8; VELOCITY_BYTES] {
+    let first = hash.as_ref().first_chunk();
+    first.copied().unwrap_or_default()
 }
 
 fn hash(key: &hmac::Key, parts: &[&str]) -> hmac::Tag {
@@ -111,5 +134,10 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 6);
         assert_eq!(velocity, fingerprints(1).velocity(&pan("4242424242424242")));
+        let range = |digits| ours.range(&pan(digits));
+        assert_eq!(range("4242424242424242"), range("4242424242420000"));
+        assert_ne!(range("4242424242424242"), range("4242424242430009"));
+        // A card whose number is the range of a longer one.
+        assert_ne!(range("42424242424220000"), ours.card(&pan("4242424242422")));
     }
 }

@@ -6,7 +6,7 @@
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
 //! - [`environment`]: whether this is a test environment. [`ledger`]: where the ledger's seals go.
 //! - [`settlement`]: where files for banks go, and which account pays merchants. [`reconciliation`]: what is done about
-//!   what banks have otherwise.
+//!   what banks have otherwise. [`risk`]: how often a card may be tried.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
 pub mod admin_api;
@@ -17,6 +17,7 @@ pub mod ledger;
 mod load;
 pub mod merchant_api;
 pub mod reconciliation;
+pub mod risk;
 pub mod settlement;
 pub mod store;
 mod variables;
@@ -51,6 +52,8 @@ pub struct Config {
     pub settlement: settlement::SettlementConfig,
     /// What is done about what banks have otherwise, and the accounts whose statements are taken in.
     pub reconciliation: reconciliation::ReconciliationConfig,
+    /// How often a card, a merchant or an address may be tried.
+    pub risk: risk::RiskConfig,
 }
 
 /// The configuration can't be used.

@@ -151,6 +151,21 @@ pub struct CardsCounted {
     pub next_end: UnixMillis,
 }
 
+/// What was counted of a subject in a window, for a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RiskCount {
+    /// The name of the limit.
+    pub limit: String,
+    /// What was counted: the merchant where it is counted for each apart, a bar, and a keyed hash or an address.
+    pub subject: String,
+    /// When the window began, in milliseconds.
+    pub begins_ms: i64,
+    /// From when on nobody asks for it, in milliseconds.
+    pub ends_ms: i64,
+    /// What is added, or what all nodes together have counted.
+    pub count: i64,
+}
+
 /// A seal of the ledger as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptSeal {

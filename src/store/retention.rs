@@ -17,6 +17,8 @@ const ENVELOPE_KEPT_MS: i64 = 3_600_000;
 /// How long closed connections, quarantined responses and dead processes are kept: 90 days, in
 /// milliseconds.
 const HISTORY_KEPT_MS: i64 = 90 * 24 * 3_600_000;
+/// How long a node's last batch of counts is kept, in milliseconds: longer than any of its counts.
+const RISK_NODES_KEPT_MS: i64 = 3 * 24 * 3_600_000;
 /// The most rows that one transaction removes, so that no payment waits long for it.
 const MAX_PRUNED_ROWS: i64 = 500;
 /// Between two runs of pruning; at least twice as long as one run may take.
@@ -26,7 +28,7 @@ const PRUNE_TABLE_WITHIN: Duration = Duration::from_secs(7);
 
 /// Deletes old rows, in small transactions between which payments are written. Old are: sealed cards
 /// that expired more than an hour before `now`; connections that closed, quarantined responses that
-/// came and last heartbeats more than 90 days before `now`. Returns how many rows it deleted; the
+/// came and last heartbeats more than 90 days before `now`; counts of windows that nobody asks for. Returns how many rows it deleted; the
 /// rest is left to the next call.
 ///
 /// # Errors
@@ -59,6 +61,20 @@ pub(super) async fn prune(housekeeping: &Housekeeping, now: UnixMillis) -> Resul
             "DELETE FROM quarantine WHERE id IN \
                     (SELECT id FROM quarantine WHERE id < $1 ORDER BY id LIMIT $2)",
             vec![first_quarantined.into(), MAX_PRUNED_ROWS.into()],
+        ),
+        (
+            "DELETE FROM risk_counts WHERE (limit_name, subject, begins_ms, node_id) IN \
+                    (SELECT limit_name, subject, begins_ms, node_id FROM risk_counts WHERE ends_ms < $1 \
+                     ORDER BY ends_ms LIMIT $2)",
+            vec![now.as_i64().into(), MAX_PRUNED_ROWS.into()],
+        ),
+        (
+            "DELETE FROM risk_nodes WHERE node_id IN \
+                    (SELECT node_id FROM risk_nodes WHERE written_ms < $1 LIMIT $2)",
+            vec![
+                now.plus_ms(-RISK_NODES_KEPT_MS).as_i64().into(),
+                MAX_PRUNED_ROWS.into(),
+            ],
         ),
         (
             "DELETE FROM nodes WHERE id IN \

@@ -10,7 +10,7 @@ use crate::random::HashSet;
 
 /// What may be passed through: tables that grow with hosts, merchants, people, days and files, if at all, and rows that
 /// a statement has of its own. Any other name is a table that grows, or stands for one.
-const SMALL: [&str; 29] = [
+const SMALL: [&str; 30] = [
     "api_keys",
     "business_days",
     "ledger_checkpoints",
@@ -20,6 +20,7 @@ const SMALL: [&str; 29] = [
     "nodes",
     "operators",
     "payment_orders",
+    "risk_nodes",
     "schema_migrations",
     "sequences",
     "stores",

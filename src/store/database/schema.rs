@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 27] = [
+const MIGRATIONS: [Migration; 28] = [
     Migration {
         version: 1,
         name: "payments",
@@ -164,10 +164,15 @@ const MIGRATIONS: [Migration; 27] = [
         name: "told_discrepancies",
         text: include_str!("../../../migrations/0027_told_discrepancies.sql"),
     },
+    Migration {
+        version: 29,
+        name: "risk_counts",
+        text: include_str!("../../../migrations/0029_risk_counts.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 27;
+pub(in crate::store) const NEEDED: i64 = 29;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

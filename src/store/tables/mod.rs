@@ -31,6 +31,7 @@ pub(in crate::store) mod payouts;
 pub(in crate::store) mod quarantine;
 pub(in crate::store) mod refunds;
 mod report_lines;
+mod risk_counts;
 pub(in crate::store) mod sequences;
 pub(in crate::store) mod settlement_batches;
 pub(in crate::store) mod settlement_differences;

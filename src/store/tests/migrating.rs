@@ -67,6 +67,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "bank_statements",
     "legal_names",
     "told_discrepancies",
+    "risk_counts",
 ];
 
 /// Makes a database as version 2 left it.

@@ -24,6 +24,7 @@ mod readers;
 mod recovery;
 mod reports;
 mod responses;
+mod risk_counts;
 mod settlement;
 mod totals;
 mod unconfirmed;

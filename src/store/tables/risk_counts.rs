@@ -1,0 +1,96 @@
+//! What was counted for limits, by each node in rows of its own, and the last batch of each node.
+
+use super::columns::Columns;
+use crate::payment::ids::NodeId;
+use crate::payment::moment::UnixMillis;
+use crate::store::Store;
+use crate::store::database::connection::Statement;
+use crate::store::error::StoreError;
+use crate::store::records::RiskCount;
+
+impl Store {
+    /// Adds counts to the rows of this node. A batch, by its number, is added once however often it is written; numbers
+    /// grow.
+    ///
+    /// # Errors
+    /// When the database is not available, or too much waits. The batch may be written nevertheless.
+    pub async fn add_risk_counts(
+        &self,
+        batch: i64,
+        counts: &[RiskCount],
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let node_id = self.node_id().to_string();
+        let count = |it: &RiskCount| Statement {
+            text: "INSERT INTO risk_counts (limit_name, subject, begins_ms, node_id, counted, batch, ends_ms) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                ON CONFLICT (limit_name, subject, begins_ms, node_id) DO UPDATE \
+                SET counted = risk_counts.counted + excluded.counted, batch = excluded.batch \
+                WHERE risk_counts.batch < excluded.batch",
+            values: vec![
+                it.limit.as_str().into(),
+                it.subject.as_str().into(),
+                it.begins_ms.into(),
+                node_id.as_str().into(),
+                it.count.into(),
+                batch.into(),
+                it.ends_ms.into(),
+            ],
+            returning: false,
+        };
+        let mut statements: Vec<Statement> = counts.iter().map(count).collect();
+        statements.push(Statement {
+            text: "INSERT INTO risk_nodes (node_id, batch, written_ms) VALUES ($1, $2, $3) \
+                ON CONFLICT (node_id) DO UPDATE SET batch = excluded.batch, written_ms = excluded.written_ms \
+                WHERE risk_nodes.batch <= excluded.batch",
+            values: vec![node_id.into(), batch.into(), now.as_i64().into()],
+            returning: false,
+        });
+        self.inner.housekeeping.run(statements).await.map(drop)
+    }
+
+    /// The nodes that have counted something lately, each with its last batch.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn risk_nodes(&self) -> Result<Vec<(NodeId, i64)>, StoreError> {
+        let rows = self
+            .read("SELECT node_id, batch FROM risk_nodes", &[])
+            .await?;
+        let node = |row| {
+            let columns = Columns::of(row, "risk_nodes", "node_id")?;
+            Ok((columns.parsed("node_id")?, columns.integer("batch")?))
+        };
+        rows.iter().map(node).collect()
+    }
+
+    /// What all nodes together have counted, of the subjects and windows that the batches of one node are about: those
+    /// after one batch, up to another.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn risk_counts(
+        &self,
+        node_id: NodeId,
+        (after, up_to): (i64, i64),
+    ) -> Result<Vec<RiskCount>, StoreError> {
+        let text = "SELECT own.limit_name, own.subject, own.begins_ms, own.ends_ms, \
+            (SELECT CAST(SUM(counted) AS BIGINT) FROM risk_counts AS every \
+                WHERE every.limit_name = own.limit_name AND every.subject = own.subject \
+                AND every.begins_ms = own.begins_ms) AS counted \
+            FROM risk_counts AS own WHERE own.node_id = $1 AND own.batch > $2 AND own.batch <= $3";
+        let values = [node_id.to_string().into(), after.into(), up_to.into()];
+        let rows = self.read(text, &values).await?;
+        let count = |row| {
+            let columns = Columns::of(row, "risk_counts", "subject")?;
+            Ok(RiskCount {
+                limit: columns.text("limit_name")?.to_owned(),
+                subject: columns.text("subject")?.to_owned(),
+                begins_ms: columns.integer("begins_ms")?,
+                ends_ms: columns.integer("ends_ms")?,
+                count: columns.integer("counted")?,
+            })
+        };
+        rows.iter().map(count).collect()
+    }
+}

@@ -1,0 +1,62 @@
+//! What nodes have counted for limits.
+
+use super::make::NOW;
+use super::on_both;
+use crate::store::records::RiskCount;
+use crate::store::retention::prune;
+use crate::store::testing::TestDatabase;
+
+on_both!(counts_of_nodes_add_up);
+
+fn count(subject: &str, count: i64) -> RiskCount {
+    RiskCount {
+        limit: "card-attempts".into(),
+        subject: subject.into(),
+        begins_ms: NOW.as_i64(),
+        ends_ms: NOW.as_i64() + 1_000,
+        count,
+    }
+}
+
+/// A batch counts once however often it is written, each node has rows of its own, and what no window needs goes.
+async fn counts_of_nodes_add_up(database: TestDatabase) {
+    let first = database.open().await;
+    let one = first.node_id();
+    for batch in [1, 1] {
+        let counts = [count("a", 2), count("b", 1)];
+        first.add_risk_counts(batch, &counts, NOW).await.unwrap();
+    }
+    for batch in [2, 2, 1] {
+        let counts = [count("a", 3)];
+        first.add_risk_counts(batch, &counts, NOW).await.unwrap();
+    }
+    first.close().await;
+
+    let second = database.open().await;
+    let other = second.node_id();
+    let counts = [count("a", -1)];
+    second.add_risk_counts(1, &counts, NOW).await.unwrap();
+    let nodes = second.risk_nodes().await.unwrap();
+    let batch_of = |node| nodes.iter().find(|(it, _)| *it == node).map(|(_, it)| *it);
+    let batches = (nodes.len(), batch_of(one), batch_of(other));
+    assert_eq!(batches, (2, Some(2), Some(1)));
+    for (node, batches, expected) in [
+        (one, (0, 2), vec![count("a", 4), count("b", 1)]),
+        (one, (0, 1), vec![count("b", 1)]),
+        (one, (1, 2), vec![count("a", 4)]),
+        (one, (2, 9), vec![]),
+        (other, (0, 1), vec![count("a", 4)]),
+    ] {
+        let mut counts = second.risk_counts(node, batches).await.unwrap();
+        counts.sort_by(|one, other| one.subject.cmp(&other.subject));
+        assert_eq!(counts, expected, "{node} {batches:?}");
+    }
+
+    const DAY_MS: i64 = 24 * 3_600_000;
+    for (later_ms, pruned) in [(1_000, 0), (1_001, 3), (3 * DAY_MS, 0), (3 * DAY_MS + 1, 2)] {
+        let now = NOW.plus_ms(later_ms);
+        let rows = prune(&second.inner.housekeeping, now).await.unwrap();
+        assert_eq!(rows, pruned, "{later_ms}");
+    }
+    assert!(second.risk_nodes().await.unwrap().is_empty());
+}
