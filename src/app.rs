@@ -23,6 +23,7 @@ use self::issue::{pepper, sealer};
 use self::parts::{Parts, StartError, host_files, paying_account, statement_accounts};
 use crate::admin_api;
 use crate::card::envelope::Opener;
+use crate::card::fingerprint::Fingerprints;
 use crate::card::key_folder::KeyFolder;
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
@@ -48,6 +49,8 @@ use crate::reconciliation::report_imports::{ReportImports, ReportParts};
 use crate::reconciliation::statement_imports::StatementImports;
 use crate::reconciliation::statement_matching::Matching;
 use crate::reloading::Reloading;
+use crate::risk::exchange::CountExchange;
+use crate::risk::limits::Limits;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
 use crate::settlement::clearing_answers::ClearingAnswers;
@@ -71,6 +74,8 @@ const SIGN_OFF_WITHIN: Duration = Duration::from_secs(5);
 const REMEMBERED_WITHIN: Duration = Duration::from_secs(5);
 /// How long it waits until the last reports of the lines are recorded after that.
 const NOTICES_WITHIN: Duration = Duration::from_secs(3);
+/// How long it tells other nodes, and its next run, what it has counted last.
+const COUNTS_WITHIN: Duration = Duration::from_secs(3);
 /// How long it seals what came last.
 const SEAL_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks at whether the database answers.
@@ -91,6 +96,7 @@ pub struct Running {
     /// Its lines to the banks.
     pub hosts: Arc<Hosts>,
     operations: Arc<Operations>,
+    counts: Arc<CountExchange>,
     sealer: Arc<LedgerSealer>,
     reloading: Arc<Reloading>,
     ready: watch::Sender<bool>,
@@ -192,6 +198,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         test_payment_methods: TestPaymentMethods::new(config.environment == Environment::Test),
         hosts: Arc::clone(&hosts),
     });
+    let fingerprints = Fingerprints::new(&parts.master_key)?;
+    let limits = Arc::new(Limits::new(&config.risk, config.environment, fingerprints)?);
+    let counts = CountExchange::new(Arc::clone(&limits), store.clone(), Arc::clone(&clock));
+    let counts = Arc::new(counts);
+    counts.catch_up().await?;
     let numbers = Numbers::new(store.clone(), NUMBERS_AT_ONCE);
     let operations = Arc::new(Operations::new(OperationsParts {
         store: store.clone(),
@@ -199,6 +210,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         hosts: Arc::clone(&hosts),
         custody: Arc::clone(&custody),
         flows: flow_table(),
+        limits: Some(Arc::clone(&limits)),
         clock: Arc::clone(&clock),
         random: random.clone(),
         limit: config.merchant_api.concurrent_calls,
@@ -326,6 +338,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             metrics,
             ends: Arc::new(move || reload::ends(&sources)),
             reloading: Arc::clone(&reloading),
+            limits,
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -346,6 +359,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
     tokio::spawn(opener.watch_keys_until(stopping.clone()));
+    tokio::spawn(Arc::clone(&counts).exchange_until(stopping.clone()));
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
     tokio::spawn(days.look_until(stopping.clone()));
@@ -369,6 +383,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         store,
         hosts,
         operations,
+        counts,
         sealer,
         reloading,
         ready,
@@ -467,6 +482,10 @@ impl Running {
             within(REMEMBERED_WITHIN, self.operations.record_remembered()).await == Some(0);
         if !recorded {
             tracing::error!("Outcomes could not be recorded; their payments will owe a reversal");
+        }
+        let counted = within(COUNTS_WITHIN, self.counts.exchange()).await;
+        if !matches!(counted, Some(Ok(()))) {
+            tracing::warn!(?counted, "The counts of limits could not be written");
         }
         // What is not sealed is not missed when a backup is restored.
         let sealing = within(SEAL_WITHIN, Box::pin(self.sealer.seal())).await;

@@ -24,6 +24,7 @@ use crate::hosts::service::HostView;
 use crate::hosts::status::LineStatus;
 use crate::metrics::{Figure, Metrics};
 use crate::reloading::{PartCount, Reloading};
+use crate::risk::limits::Limits;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedCount;
@@ -40,6 +41,7 @@ pub(super) struct MetricsPage {
     pub(super) metrics: Arc<Metrics>,
     pub(super) ends: EndsNow,
     pub(super) reloading: Arc<Reloading>,
+    pub(super) limits: Arc<Limits>,
     pub(super) store: Store,
     pub(super) lines: Arc<dyn HostLines>,
     pub(super) clock: Arc<dyn Clock>,
@@ -58,6 +60,13 @@ impl MetricsPage {
         figures.extend(self.of_the_lines());
         figures.extend(self.of_certificates());
         figures.extend(self.of_reloading());
+        figures.extend(self.limits.declined().map(|(limit, value)| Figure {
+            name: "risk_declines",
+            help: "Payments and verifications that this gateway declined by a limit of its own",
+            counts: true,
+            labels: vec![("limit", limit.to_owned())],
+            value,
+        }));
         Ok(self.metrics.text(&figures))
     }
 

@@ -59,6 +59,7 @@ use crate::reconciliation::report_imports::ReportImports;
 use crate::reconciliation::statement_imports::StatementImports;
 use crate::reconciliation::statement_matching::Matching;
 use crate::reloading::Reloading;
+use crate::risk::limits::Limits;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
@@ -127,6 +128,8 @@ pub struct Dependencies {
     pub ends: EndsNow,
     /// What is read again while the gateway runs.
     pub reloading: Arc<Reloading>,
+    /// How often a card, a merchant or an address may be tried.
+    pub limits: Arc<Limits>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -165,6 +168,7 @@ pub async fn serve(
         metrics,
         ends,
         reloading,
+        limits,
         clock,
         random,
     } = dependencies;
@@ -179,6 +183,7 @@ pub async fn serve(
         metrics: Arc::clone(&metrics),
         ends,
         reloading: Arc::clone(&reloading),
+        limits,
         store: store.clone(),
         lines: Arc::clone(&lines),
         clock: Arc::clone(&clock),

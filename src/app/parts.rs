@@ -24,6 +24,7 @@ use crate::operations::card_custody::CardCustodyError;
 use crate::payment::ids::BankAccountName;
 use crate::random::{NoEntropy, Random};
 use crate::reconciliation::accounts::{InvalidAccountSetting, StatementAccount, read_accounts};
+use crate::risk::InvalidLimit;
 use crate::settlement::host_files::{HostFiles, HostFilesError};
 use crate::settlement::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::store::error::StoreError;
@@ -88,6 +89,9 @@ pub enum StartError {
     /// The bank accounts whose statements are taken in.
     #[error(transparent)]
     StatementAccounts(#[from] InvalidAccountSetting),
+    /// A limit on how often something is tried.
+    #[error(transparent)]
+    Limit(#[from] InvalidLimit),
     /// The operating system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),

@@ -107,6 +107,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         codec_program: None,
         acquirer_profile: Some(reporting_profile()),
         with_file_host: true,
+        limits: Vec::new(),
         corrections: vec![CorrectionRule {
             kind: CorrectedKind::AmountDiffers,
             currency: None,

@@ -8,13 +8,14 @@ use tokio::time::Instant;
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{CardFields, Original, Outgoing};
-use crate::hosts::message::definition::Travel;
 use crate::payment::capture::MOST_CAPTURES;
-use crate::payment::decline::FailureReason;
+use crate::payment::decline::{Decline, DeclineSource, FailureReason};
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationKind;
 use crate::payment::record::Payment;
+use crate::risk::limits::{Attempt, Reached, Tried};
 use crate::store::change::Verdict;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
@@ -29,6 +30,7 @@ use super::intent::{Intent, Known};
 use super::kept_card::{NoCard, fields_of};
 use super::machine::{Closed, Operations};
 use super::outcome::Told;
+use super::plan::Plan;
 
 /// After this the caller is answered, whatever became of the operation: every call ends within five
 /// seconds.
@@ -42,8 +44,8 @@ const OUTCOME_ATTEMPTS: u32 = 2;
 
 /// What came of recording an intent.
 enum Begun {
-    /// It is durable: its message may be sent.
-    Recorded(Box<Intent>),
+    /// It is durable: its message may be sent. The attempt counts, where it is limited.
+    Recorded(Box<Intent>, Option<Attempt>),
     /// The same request was answered before.
     Answered(Concluded),
     /// Its COMMIT was not confirmed, so its message is not sent.
@@ -98,13 +100,13 @@ impl Operations {
         let begun = self
             .begin(flow, payment_id, operation_id, &call, &command)
             .await?;
-        let mut intent = match begun {
-            Begun::Recorded(intent) if intent.travel == Travel::Once => intent,
-            // The intent is the promise.
-            Begun::Recorded(intent) => return Ok(self.promised(*intent, &call.merchant)),
+        let (mut intent, attempt) = match begun {
+            Begun::Recorded(intent, attempt) if intent.is_open() => (intent, attempt),
+            // The intent is the promise, or the answer.
+            Begun::Recorded(intent, _) => return Ok(self.promised(*intent, &call.merchant)),
             Begun::Answered(answer) => return Ok(answer),
             // Where it is recorded, it counts.
-            Begun::CommitUnknown(intent, _) if intent.travel != Travel::Once => {
+            Begun::CommitUnknown(intent, _) if !intent.is_open() => {
                 return Err(OperationError::OutcomeNotRecorded { payment_id });
             }
             Begun::CommitUnknown(intent, reason) => {
@@ -115,6 +117,9 @@ impl Operations {
         let asked_at = Instant::now();
         let exchange = self.exchange(&call, &mut intent).await;
         let waited = asked_at.elapsed();
+        if let Some(attempt) = attempt {
+            self.count(&attempt, &exchange);
+        }
         let Intent {
             payment,
             operation,
@@ -201,8 +206,26 @@ impl Operations {
                         .ok_or(OperationError::Refused(refusal));
                 }
             };
+            let (attempt, declined) = match self.take_attempt(&plan, call, now) {
+                Ok(attempt) => (attempt, None),
+                // A repetition is answered as before, whatever was tried since.
+                Err(reached) => {
+                    if let Some(before) = Box::pin(self.answered_before::<F>(call)).await? {
+                        return Ok(Begun::Answered(before));
+                    }
+                    reached.count();
+                    tracing::info!(
+                        payment.id = %payment_id,
+                        merchant.id = %call.merchant.id,
+                        limit = reached.limit,
+                        "A limit is reached; nothing is sent to a bank"
+                    );
+                    (None, Some(Decline::RISK_LIMIT))
+                }
+            };
+            let ids = (payment_id, operation_id);
             let mut intent = match self
-                .intent::<F>(call, (payment_id, operation_id), (plan, known), now)
+                .intent::<F>(call, ids, (plan, known, declined), now)
                 .await?
             {
                 Some(intent) => intent,
@@ -219,7 +242,8 @@ impl Operations {
                         intent.payment = payment;
                     }
                     FaultPoint::Intent.pass();
-                    return Ok(Begun::Recorded(intent));
+                    let attempt = attempt.map(Attempt::recorded);
+                    return Ok(Begun::Recorded(intent, attempt));
                 }
                 Err(StoreError::OutcomeUnknown { reason }) => {
                     return Ok(Begun::CommitUnknown(intent, reason));
@@ -236,6 +260,41 @@ impl Operations {
             }
         }
         Err(OperationError::PaymentBusy { payment_id })
+    }
+
+    /// Counts an attempt with the card of a plan, where it is limited.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    fn take_attempt(
+        &self,
+        plan: &Plan,
+        call: &Call,
+        now: UnixMillis,
+    ) -> Result<Option<Attempt>, Reached<'_>> {
+        let (Some(limits), Some(card)) = (&self.limits, &plan.card) else {
+            return Ok(None);
+        };
+        let tried = Tried {
+            pan: &card.pan,
+            merchant_id: call.merchant.id,
+            address: call.address,
+            kind: plan.kind,
+        };
+        limits.take(tried, now)
+    }
+
+    /// What the end of an attempt counts.
+    fn count(&self, attempt: &Attempt, exchange: &Exchange) {
+        match exchange {
+            Exchange::NotSent(_) => attempt.not_sent(),
+            Exchange::Declined { decline, .. }
+                if decline.reason.source() == DeclineSource::Issuer =>
+            {
+                attempt.declined(self.clock.now());
+            }
+            _ => {}
+        }
     }
 
     async fn basis<F: Flow>(

@@ -1,5 +1,6 @@
 //! The input of an operation, its result, and its errors.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Call {
     pub body_hash: [u8; 32],
     /// When the call came in.
     pub received_at: Instant,
+    /// From where its caller has connected.
+    pub address: IpAddr,
 }
 
 /// What the merchant is told.

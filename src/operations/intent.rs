@@ -6,12 +6,14 @@ use crate::hosts::message::definition::Travel;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEntry;
+use crate::payment::decline::Decline;
 use crate::payment::ids::{NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
+use crate::payment::state::PaymentState;
 use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim};
 use crate::store::error::StoreError;
 
@@ -38,7 +40,6 @@ pub(crate) struct Intent {
     pub(crate) card: Option<Card>,
     /// The card of a recorded payment, as it was read with the payment.
     pub(crate) kept_card: Option<CustodyEntry>,
-    pub(crate) travel: Travel,
     pub(crate) resource: Option<Resource>,
     pub(crate) owes: Vec<Operation>,
 }
@@ -53,6 +54,11 @@ pub(super) struct Known {
 }
 
 impl Intent {
+    /// Whether a bank's answer is waited for. Otherwise what is recorded is the answer to the request.
+    pub(crate) fn is_open(&self) -> bool {
+        self.operation.state.is_open()
+    }
+
     /// The change that records it.
     pub(crate) fn change(&self) -> Change<'_> {
         Change {
@@ -71,7 +77,7 @@ impl Intent {
             unmoved: self.unmoved,
             new_operation: Some(&self.operation),
             owes: &self.owes,
-            answered: self.travel != Travel::Once,
+            answered: !self.is_open(),
             new_capture: match &self.resource {
                 Some(Resource::Capture(capture)) => Some(capture),
                 _ => None,
@@ -86,26 +92,29 @@ impl Intent {
 }
 
 impl Operations {
-    /// The records of a plan; none when the payment can't take its adjustment, so that it is read again.
+    /// The records of a plan, which is declined here or goes to its host; none when the payment can't take its adjustment, so that it is read again.
     pub(super) async fn intent<F: Flow>(
         &self,
         call: &Call,
         (payment_id, operation_id): (PaymentId, OperationId),
-        (plan, known): (Plan, Known),
+        (plan, known, declined): (Plan, Known, Option<Decline>),
         now: UnixMillis,
     ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
         let original = self.original(plan.original_id, &known.operations).await;
         let original = original.map_err(not_recorded)?;
-        let number_date = NumberDate::of(now);
-        let number = self
-            .numbers
-            .next(&plan.host_id, number_date)
-            .await
-            .map_err(not_recorded)?;
-        let rrn = self
-            .hosts
-            .rrn(plan.host_id, &call.merchant, number, number_date, now);
-        let resource = match &plan.resource {
+        let numbers = match declined {
+            Some(_) => (Stan::NONE, Rrn::NONE),
+            None => {
+                let date = NumberDate::of(now);
+                let number = self.numbers.next(&plan.host_id, date).await;
+                let number = number.map_err(not_recorded)?;
+                let rrn = self
+                    .hosts
+                    .rrn(plan.host_id, &call.merchant, number, date, now);
+                (number.stan(), rrn)
+            }
+        };
+        let resource = match plan.resource.as_ref().filter(|_| declined.is_none()) {
             None => None,
             Some(new) => {
                 let random = random(&self.random)?;
@@ -116,10 +125,13 @@ impl Operations {
         let mut operation = Box::new(planned_operation(
             &plan,
             (payment_id, operation_id, self.node_id),
-            (number.stan(), rrn),
+            numbers,
             (original.as_deref(), resource.as_ref()),
             now,
         ));
+        if let Some(decline) = declined {
+            operation.state = OperationState::Declined { decline };
+        }
         // A host may want an operation to go under the numbers of its original.
         let message = self.hosts.message(operation.host_id, operation.kind);
         if let (Some(message), Some(original)) = (message, &original) {
@@ -139,10 +151,16 @@ impl Operations {
             PlannedPayment::New(new) => {
                 let keeps_card = new.keeps_card;
                 let mut payment = new_payment(*new, &call.merchant, &operation);
+                if let (Some(decline), PaymentState::Authorizing { .. }) =
+                    (declined, &payment.state)
+                {
+                    payment.state = PaymentState::Declined { decline };
+                }
                 if let Some(card) = plan.card.as_ref().filter(|_| keeps_card) {
                     let sealed = self.custody.seal(card, &call.merchant.id, payment_id).await;
                     let (kept, fingerprint) = sealed.map_err(card_not_kept)?;
-                    new_card = Some(kept);
+                    // No message follows that needs it.
+                    new_card = Some(kept).filter(|_| declined.is_none());
                     payment.fingerprint = Some(fingerprint);
                 }
                 (payment, None)
@@ -167,6 +185,7 @@ impl Operations {
             ..Outgoing::first(&operation, &call.merchant, None)
         };
         operation.sent = match self.hosts.sent_elements(message) {
+            _ if declined.is_some() => Vec::new(),
             Ok(elements) => elements,
             // It would count from now on, and its bank could never be told.
             Err(error) if plan.travel == Travel::Repeated => {
@@ -217,7 +236,6 @@ impl Operations {
             original,
             card: plan.card,
             kept_card: known.card,
-            travel: plan.travel,
             resource,
             owes,
         })))

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::payment::ids::{HostId, MerchantId, NodeId};
 use crate::payment::merchant::Merchant;
 use crate::random::Random;
+use crate::risk::limits::Limits;
 use crate::shares::{Place, Shares};
 use crate::store::Store;
 use crate::store::numbers::Numbers;
@@ -30,6 +31,7 @@ pub struct Operations {
     pub(super) hosts: Arc<Hosts>,
     pub(super) custody: Arc<CardCustody>,
     pub(super) flows: FlowTable,
+    pub(super) limits: Option<Arc<Limits>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Random,
     pub(super) node_id: NodeId,
@@ -57,6 +59,8 @@ pub struct OperationsParts {
     pub custody: Arc<CardCustody>,
     /// The flows.
     pub flows: FlowTable,
+    /// How often a card, a merchant or an address may be tried; none where nothing is limited.
+    pub limits: Option<Arc<Limits>>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Names payments and operations.
@@ -87,6 +91,7 @@ impl Operations {
             hosts,
             custody,
             flows,
+            limits,
             clock,
             random,
             limit,
@@ -100,6 +105,7 @@ impl Operations {
             hosts,
             custody,
             flows,
+            limits,
             clock,
             random,
             node_id,

@@ -237,6 +237,7 @@ impl Folder {
             hosts: Arc::new(hosts),
             custody: Arc::new(custody),
             flows,
+            limits: None,
             clock: Arc::new(SystemClock),
             random: Random::SYSTEM,
             limit: 1,

@@ -180,6 +180,7 @@ async fn operations_in_progress_are_bounded() {
         request_id: "r-1".into(),
         body_hash: [7; 32],
         received_at: Instant::now(),
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
     };
     let (flow, amount) = (Arc::new(Holding), records().0.amount);
     let other = machine.place(&samples::merchant()).unwrap();

@@ -1,6 +1,7 @@
 //! A machine with all flows, before hosts that take captures, voids and refunds in each way, and whose answers are
 //! written down before.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +141,7 @@ impl Stage {
                 hosts: Arc::clone(&self.hosts),
                 custody: Arc::clone(&self.custody),
                 flows: flows.clone(),
+                limits: None,
                 clock: Arc::<ManualClock>::clone(&clock),
                 random: Random::SYSTEM,
                 limit: 64,
@@ -236,6 +238,7 @@ impl Shop<'_> {
             request_id: request_id.to_owned(),
             body_hash: [7; 32],
             received_at: Instant::now(),
+            address: Ipv4Addr::LOCALHOST.into(),
         };
         let merchant_reference = None;
         match request {

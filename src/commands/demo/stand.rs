@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
 use crate::config::reconciliation::{CorrectionRule, ReconciliationConfig, StatementAccountConfig};
+use crate::config::risk::{LimitConfig, RiskConfig};
 use crate::config::settlement::{PayoutsConfig, SettlementConfig};
 use crate::config::store::shown_url;
 use crate::grpc::client::{self, ClientCertificate};
@@ -83,6 +84,8 @@ pub struct StandOptions {
     pub with_file_host: bool,
     /// What the gateway corrects by itself of what banks have otherwise.
     pub corrections: Vec<CorrectionRule>,
+    /// How often a card, a merchant or an address may be tried.
+    pub limits: Vec<LimitConfig>,
 }
 
 /// Simulated banks and a gateway, all running.
@@ -298,6 +301,9 @@ fn config(data: &Path, options: &StandOptions) -> Config {
         )]),
         corrections: options.corrections.clone(),
         ..ReconciliationConfig::default()
+    };
+    config.risk = RiskConfig {
+        limits: Some(options.limits.clone()),
     };
     config.settlement = SettlementConfig {
         folder: Some(data.join("settlement")),

@@ -1,5 +1,6 @@
 //! The way from an RPC to its flow.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,8 +97,15 @@ pub(super) fn read_call<T: Named, C>(
 ) -> Result<(Call, C), Status> {
     let received_at = gate::received_at(&request);
     let merchant = gate::caller(&request)?;
+    let address = gate::address(&request);
     let merchant_id = merchant.id;
-    read(request.into_inner(), merchant, received_at, command).map_err(|invalid| {
+    let read = read(
+        request.into_inner(),
+        merchant,
+        (received_at, address),
+        command,
+    );
+    read.map_err(|invalid| {
         info!(merchant.id = %merchant_id, "a request was not valid");
         of_invalid_request(invalid)
     })
@@ -106,7 +114,7 @@ pub(super) fn read_call<T: Named, C>(
 pub(super) fn read<T: Named, C>(
     mut request: T,
     merchant: Arc<Merchant>,
-    received_at: Instant,
+    (received_at, address): (Instant, IpAddr),
     command: impl FnOnce(&mut Findings, T) -> Option<C>,
 ) -> Result<(Call, C), InvalidRequest> {
     let body_hash = body_hash(&request);
@@ -119,6 +127,7 @@ pub(super) fn read<T: Named, C>(
             request_id,
             body_hash,
             received_at,
+            address,
         };
         (call, command)
     });

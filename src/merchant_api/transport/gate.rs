@@ -11,7 +11,7 @@
 //! arrival: the five seconds that an authorization may take begin there, not when its handler runs.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -209,6 +209,12 @@ pub(crate) fn caller<T>(request: &tonic::Request<T>) -> Result<Arc<Merchant>, St
         .get::<Caller>()
         .map(|caller| Arc::clone(&caller.merchant))
         .ok_or_else(|| Refused::NoCredentials.status())
+}
+
+/// From where the caller has connected.
+pub(crate) fn address<T>(request: &tonic::Request<T>) -> IpAddr {
+    let connection = request.extensions().get::<ConnectionHandle<MerchantId>>();
+    connection.map_or(Ipv4Addr::UNSPECIFIED.into(), ConnectionHandle::address)
 }
 
 /// When the call arrived at the gate.

@@ -122,7 +122,6 @@ impl World {
             original: None,
             card: None,
             kept_card: None,
-            travel: plan.travel,
             resource,
             owes,
         })

@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use tokio::time::Instant;
 
 use super::super::perform::read;
@@ -35,7 +37,8 @@ fn good() -> pb::AuthorizePaymentRequest {
 }
 
 fn authorize(request: pb::AuthorizePaymentRequest) -> Result<(Call, Authorize), InvalidRequest> {
-    read(request, merchant("demo-shop"), Instant::now(), command)
+    let received = (Instant::now(), Ipv4Addr::LOCALHOST.into());
+    read(request, merchant("demo-shop"), received, command)
 }
 
 fn violations(invalid: InvalidRequest) -> Vec<(&'static str, String)> {
