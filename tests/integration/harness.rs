@@ -19,6 +19,7 @@ use payswitch::commands::demo::banks::Banks;
 use payswitch::commands::demo::folder::master_key_path;
 use payswitch::commands::demo::stand::{Stand, StandOptions, start_gateway};
 use payswitch::config::environment::Environment;
+use payswitch::config::risk::LimitConfig;
 use payswitch::grpc::client::{self, ClientCertificate};
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
@@ -195,6 +196,15 @@ impl Switch {
 
     /// The same, where the gateway has another profile of the acquirer.
     pub(crate) async fn start_with(engine: Engine, acquirer_profile: Option<String>) -> Self {
+        Self::start_limited(engine, acquirer_profile, Vec::new()).await
+    }
+
+    /// The same, with limits on how often something is tried.
+    pub(crate) async fn start_limited(
+        engine: Engine,
+        acquirer_profile: Option<String>,
+        limits: Vec<LimitConfig>,
+    ) -> Self {
         let folder = TempFolder::new("switch");
         let database = Database::fresh(engine, folder.path()).await;
         put_keys(folder.path());
@@ -207,6 +217,7 @@ impl Switch {
             acquirer_profile,
             with_file_host: false,
             corrections: Vec::new(),
+            limits,
         };
         let stand = Stand::start(&options).await.expect("a stand starts");
         Self {

@@ -83,6 +83,7 @@ mod reporting;
 mod restoring;
 mod reversals;
 mod reversing;
+mod risk;
 mod rotating_keys;
 mod rotating_master;
 mod sales;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use payswitch::certs::Identity;
+use payswitch::config::risk::LimitConfig;
 use payswitch::merchant_api::pb::PaymentState as State;
 
 use crate::database::Engine;
@@ -81,7 +82,9 @@ fn alarms_are_on_figures_that_are_described() {
 }
 
 async fn what_happens_is_counted(engine: Engine) {
-    let switch = Switch::start(engine).await;
+    let mut limits = LimitConfig::usual();
+    limits[0].most = 3;
+    let switch = Switch::start_limited(engine, None, limits).await;
     let mut payments = switch.payments().await;
     let before = samples(&switch);
     assert_eq!(
@@ -92,6 +95,9 @@ async fn what_happens_is_counted(engine: Engine) {
         ("pm_test_visa", State::Authorized),
         ("pm_test_visa", State::Authorized),
         ("pm_test_lost", State::Declined),
+        ("pm_test_visa", State::Authorized),
+        // More than a limit allows.
+        ("pm_test_visa", State::Declined),
     ] {
         let paid = authorize(&mut payments, pay_with(token, 1250, "EUR")).await;
         assert_eq!(paid.state(), state, "{token}");
@@ -106,15 +112,23 @@ async fn what_happens_is_counted(engine: Engine) {
     for (name, expected) in [
         (
             "payswitch_events_total{kind=PAYMENT_AUTHORIZED}".to_owned(),
-            2.0,
+            3.0,
         ),
         (
             "payswitch_events_total{kind=PAYMENT_DECLINED}".to_owned(),
+            2.0,
+        ),
+        (
+            "payswitch_risk_declines_total{limit=card-attempts}".to_owned(),
             1.0,
         ),
         (
+            "payswitch_risk_declines_total{limit=card-declines}".to_owned(),
+            0.0,
+        ),
+        (
             format!("payswitch_calls_total{{code=OK,method={authorize}}}"),
-            3.0,
+            5.0,
         ),
         (
             format!("payswitch_calls_total{{code=INVALID_ARGUMENT,method={authorize}}}"),
@@ -122,11 +136,11 @@ async fn what_happens_is_counted(engine: Engine) {
         ),
         (
             format!("payswitch_call_own_seconds_count{{method={authorize}}}"),
-            3.0,
+            5.0,
         ),
         (
             format!("payswitch_call_bank_seconds_count{{method={authorize}}}"),
-            3.0,
+            4.0,
         ),
     ] {
         assert_eq!(now.get(&name), Some(&expected), "{name} in {now:#?}");
