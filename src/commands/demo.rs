@@ -125,7 +125,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     let shown = show_around(&stand, &arguments, &mut stop, &mut ready_file).await;
     drop(ready_file);
     // Whatever became of the showing, payments in progress are finished.
-    let drained = stand.stop().await;
+    let drained = Box::pin(stand.stop()).await;
     let as_expected = match shown? {
         Some(surprises) if arguments.exit => {
             let as_expected = surprises == 0;

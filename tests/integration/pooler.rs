@@ -42,8 +42,10 @@ impl Pooler {
         std::fs::write(at("pgbouncer.ini"), settings).expect("a file");
         let mut command = match is_root() {
             true => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", "postgres", "--", "/usr/sbin/pgbouncer"]);
+                // It becomes the pooler, so that the pooler ends with it.
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", "postgres", "--regid", "postgres"]);
+                command.args(["--init-groups", "/usr/sbin/pgbouncer"]);
                 command
             }
             false => Command::new("/usr/sbin/pgbouncer"),
