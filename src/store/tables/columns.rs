@@ -148,12 +148,12 @@ impl<'r> Columns<'r> {
         Stan::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
     }
 
-    /// DE 11 and DE 37 of the message of an operation, or none of both.
+    /// DE 11 and DE 37 of the message of an operation, or none of both: then 0 and its own name stand there.
     pub(in crate::store) fn numbers(&self) -> Result<(Stan, Rrn), StoreError> {
-        match self.integer("stan")? {
-            0 => Ok((Stan::NONE, Rrn::NONE)),
-            _ => Ok((self.stan("stan")?, self.parsed("rrn")?)),
+        if self.integer("stan")? == 0 && self.text("rrn")? == self.text("id")? {
+            return Ok((Stan::NONE, Rrn::NONE));
         }
+        Ok((self.stan("stan")?, self.parsed("rrn")?))
     }
 
     /// A hash as 64 hexadecimal digits.
