@@ -50,6 +50,7 @@ fn who_says_nothing_makes_room() {
         // Of these, four are for clients that nobody knows.
         let few = Settings {
             merchants: &["shop"],
+            profile: include_str!("../../hosts/acquirer.toml"),
             config: "connections = 16\n",
             ..Settings::default()
         };

@@ -148,9 +148,10 @@ impl<'r> Columns<'r> {
         Stan::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
     }
 
-    /// DE 11 and DE 37 of the message of an operation, or none of both: then 0 and its own name stand there.
-    pub(in crate::store) fn numbers(&self) -> Result<(Stan, Rrn), StoreError> {
-        if self.integer("stan")? == 0 && self.text("rrn")? == self.text("id")? {
+    /// DE 11 and DE 37 of the message of an operation, or none of both: then 0 stands there, and its own name, which is in
+    /// the column `id`.
+    pub(in crate::store) fn numbers(&self, id: &'static str) -> Result<(Stan, Rrn), StoreError> {
+        if self.integer("stan")? == 0 && self.text("rrn")? == self.text(id)? {
             return Ok((Stan::NONE, Rrn::NONE));
         }
         Ok((self.stan("stan")?, self.parsed("rrn")?))

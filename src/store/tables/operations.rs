@@ -196,7 +196,7 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
     let columns = Columns::of(row, "operations", "id")?;
     let state: OperationState = columns.json("state_detail")?;
     columns.same_state("state", state.name())?;
-    let (stan, rrn) = columns.numbers()?;
+    let (stan, rrn) = columns.numbers("id")?;
     Ok(Operation {
         id: columns.parsed("id")?,
         payment_id: columns.parsed("payment_id")?,

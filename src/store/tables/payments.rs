@@ -337,7 +337,7 @@ pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
     let detail: PaymentDetail<'_> = columns.json("detail")?;
     let state: PaymentState = columns.json("payments_state_detail")?;
     columns.same_state("payments_state", state.name())?;
-    let (stan, rrn) = columns.numbers()?;
+    let (stan, rrn) = columns.numbers("operation_id")?;
     Ok(Payment {
         id: columns.parsed("payments_id")?,
         merchant_id: columns.parsed("merchant_id")?,
