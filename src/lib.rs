@@ -22,7 +22,7 @@
 //! - [`stack`]: wipes what a computation on a card leaves there.
 //! - [`telemetry`]: what the program says while it runs. [`metrics`]: what it counts.
 //!   [`fault_points`]: where a test kills it.
-//! - [`reloading`]: reads certificates and profiles again while the gateway runs. [`x509`]: reads certificates and
+//! - [`reloading`]: reads certificates, profiles and keys again while the gateway runs. [`x509`]: reads certificates and
 //!   revocation lists.
 //! - [`certs`]: makes the development PKI.
 //!

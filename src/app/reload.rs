@@ -224,19 +224,26 @@ impl Part for KeysPart {
     }
 }
 
-/// That of the files of a folder, with their names.
+/// That of the files of a folder and of the folders in it, with their names.
 fn fingerprint_of(folder: &Path) -> io::Result<Fingerprint> {
-    let files = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let mut files = files.collect::<io::Result<Vec<_>>>()?;
+    let mut files = files_in(folder)?;
+    let folders: Vec<_> = files.iter().filter(|path| path.is_dir()).cloned().collect();
+    for folder in folders {
+        files.extend(files_in(&folder)?);
+    }
     files.sort();
     let mut texts = Vec::new();
     for file in files.into_iter().filter(|file| file.is_file()) {
-        let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-        texts.push(name.to_vec());
+        texts.push(file.as_os_str().as_encoded_bytes().to_vec());
         texts.push(std::fs::read(&file)?);
     }
     let texts: Vec<_> = texts.iter().map(|text| Some(&**text)).collect();
     Ok(Fingerprint::of(&texts))
+}
+
+fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?;
+    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 fn list_warning(next_update: Option<u64>, now: UnixMillis) -> Option<String> {

@@ -96,7 +96,7 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
     Custody(custody::CustodyArgs),
-    /// Read certificates, revocation lists and host profiles again.
+    /// Read certificates, revocation lists, host profiles and sealing keys again.
     Reload(reload::ReloadArgs),
     /// Show the keys that cards are sealed to, make a new one, publish it, remove an old one.
     SealingKeys(sealing_keys::SealingKeysArgs),

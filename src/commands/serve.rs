@@ -27,8 +27,9 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
     payswitch serve --config pay.toml\n  \
     payswitch serve --config pay.toml --log json --ready-file /run/payswitch.json\n\n\
     Stop it with SIGTERM or Ctrl-C: it takes no new payments, finishes those in progress, signs off\n\
-    from the banks and exits. SIGHUP makes it read certificates, revocation lists and profiles again.\n\
-    Under systemd (Type=notify) it says when the doors are open, and what it waits for.\n\n\
+    from the banks and exits. SIGHUP makes it read certificates, revocation lists, profiles and\n\
+    sealing keys again. Under systemd (Type=notify) it says when the doors are open, and what it waits\n\
+    for.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the database was restored from a backup: run\n\
     `payswitch restored`.")]
 pub struct ServeArgs {
@@ -87,10 +88,18 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         }
         started => started?,
     };
-    tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
-    if let Some(admin_api) = running.admin_api {
-        tracing::info!(%admin_api, "The operators' API is open");
-    }
+    let hosts: Vec<_> = running.hosts.ids().map(|host| host.to_string()).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        environment = ?config.environment,
+        node.id = %running.store.node_id(),
+        pid = std::process::id(),
+        database = config.store.shown_url(),
+        merchant_api = %running.merchant_api,
+        admin_api = running.admin_api.map(tracing::field::display),
+        hosts = hosts.join(", "),
+        "payswitch has started"
+    );
     service_manager::open();
     let operators_root = config.admin_api.as_ref().map(|door| &door.client_ca);
     let operators_root = operators_root.map(std::path::absolute).transpose()?;
@@ -132,7 +141,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         () = async {
             loop {
                 hang_up.recv().await;
-                tracing::info!("SIGHUP: certificates and profiles are read again");
+                tracing::info!("SIGHUP: certificates, profiles and sealing keys are read again");
                 let _logged = reloading.reload().await;
             }
         } => Ok(()),

@@ -8,9 +8,21 @@ use crate::gateway::{Gateway, User};
 use crate::harness::{authorize, pay_with, run, with_key};
 
 #[test]
-fn each_operation_has_one_line() {
+fn the_start_and_each_operation_have_one_line() {
     run(async {
         let gateway = Gateway::start(User::Own, &["shop"], |_| {}).await;
+        let log = text(&gateway.log);
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let started = |line: &Value| line["message"] == "payswitch has started";
+        let started: Vec<Value> = lines.filter(started).collect();
+        let [line] = &*started else {
+            panic!("one line: {started:#?}");
+        };
+        assert_eq!(line["merchant_api"], gateway.ready["merchant_api"]);
+        assert_eq!(line["hosts"], "acquirer");
+        assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
         let mut payments = with_key(gateway.connect().await, &gateway.api_keys[0]);
         for (token, payment_state, state, code) in [
             ("pm_test_visa", State::Authorized, "APPROVED", "00"),

@@ -73,12 +73,17 @@ fn named(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn alarms_are_on_figures_that_are_described() {
+fn alarms_and_panels_are_on_figures_that_are_described() {
     let described = named(include_str!("../../docs/operations.md"));
-    let alarmed = named(include_str!("../../docs/prometheus/alerts.yml"));
-    assert!(alarmed.len() > 5, "{alarmed:?}");
-    let unknown: Vec<_> = alarmed.difference(&described).collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
+    for text in [
+        include_str!("../../docs/prometheus/alerts.yml"),
+        include_str!("../../docs/prometheus/dashboard.json"),
+    ] {
+        let used = named(text);
+        assert!(used.len() > 5, "{used:?}");
+        let unknown: Vec<_> = used.difference(&described).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
 }
 
 async fn what_happens_is_counted(engine: Engine) {

@@ -207,7 +207,10 @@ fn a_gateway_whose_banks_are_away_is_not_ready_and_stops_in_order() {
                 .stderr(std::fs::File::create(&log).expect("a log")),
         );
         let logged = || std::fs::read_to_string(&log).expect("the log");
-        until("an open door", async || logged().contains("API is open")).await;
+        until("an open door", async || {
+            logged().contains("payswitch has started")
+        })
+        .await;
         assert!(!at("ready.json").exists());
         gateway.send("TERM");
         assert_eq!(gateway.ended().await.code(), Some(0), "{}", logged());
