@@ -24,7 +24,7 @@ use crate::operations::card_custody::CardCustodyError;
 use crate::payment::ids::BankAccountName;
 use crate::random::{NoEntropy, Random};
 use crate::reconciliation::accounts::{InvalidAccountSetting, StatementAccount, read_accounts};
-use crate::risk::InvalidLimit;
+use crate::risk::limit::InvalidLimit;
 use crate::settlement::host_files::{HostFiles, HostFilesError};
 use crate::settlement::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::store::error::StoreError;

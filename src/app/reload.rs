@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use zeroize::Zeroizing;
+
 use super::parts::DoorFiles;
 use crate::card::envelope::Opener;
 use crate::card::master_key::MasterKey;
@@ -128,7 +130,11 @@ impl Part for DoorPart {
         let Some(new) = new else {
             return Ok(None);
         };
-        if let Some(validity) = new.validity() {
+        // One that is in use is not made better by leaving out what else is new.
+        let of_another = new
+            .validity()
+            .filter(|validity| self.tls.now().validity() != Some(*validity));
+        if let Some(validity) = of_another {
             let file = self.files.certificate().display();
             let checked = validity.check(self.clock.unix_time());
             checked.map_err(|error| format!("`{file}`: {error}"))?;
@@ -232,12 +238,12 @@ fn fingerprint_of(folder: &Path) -> io::Result<Fingerprint> {
         files.extend(files_in(&folder)?);
     }
     files.sort();
-    let mut texts = Vec::new();
+    let mut texts: Vec<Zeroizing<Vec<u8>>> = Vec::new();
     for file in files.into_iter().filter(|file| file.is_file()) {
-        texts.push(file.as_os_str().as_encoded_bytes().to_vec());
-        texts.push(std::fs::read(&file)?);
+        texts.push(file.as_os_str().as_encoded_bytes().to_vec().into());
+        texts.push(std::fs::read(&file)?.into());
     }
-    let texts: Vec<_> = texts.iter().map(|text| Some(&**text)).collect();
+    let texts: Vec<_> = texts.iter().map(|text| Some(text.as_slice())).collect();
     Ok(Fingerprint::of(&texts))
 }
 

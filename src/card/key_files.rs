@@ -33,6 +33,19 @@ pub enum KeyFileError {
         #[source]
         source: std::io::Error,
     },
+    /// Another user owns the file or folder.
+    #[error(
+        "expected to run as the user who owns `{path}` (uid {owner}), got uid {got}: a gateway of that user could not read \
+         what is written"
+    )]
+    OtherOwner {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who runs this.
+        got: u32,
+    },
     /// The file is there already and must not be overwritten.
     #[error("`{path}` is there already")]
     AlreadyThere {
@@ -48,6 +61,8 @@ pub enum Existing {
     Refuse,
     /// It is replaced.
     Replace,
+    /// It is replaced by one of the same time.
+    ReplaceInItsTime,
 }
 
 /// Writes a file that only its owner may read, whole or not at all.
@@ -105,8 +120,41 @@ fn write_file(
     let _ = mode;
     let mut file = options.open(&new).map_err(failed)?;
     file.write_all(contents).map_err(failed)?;
+    if existing == Existing::ReplaceInItsTime {
+        let before = fs::metadata(path).and_then(|before| before.modified());
+        before
+            .and_then(|before| file.set_modified(before))
+            .map_err(failed)?;
+    }
     file.sync_all().map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)
+    fs::rename(&new, path).map_err(failed)?;
+    sync_folder(match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    })
+}
+
+/// That this process runs as the owner of a file or folder: what another user writes beside it, its readers may not be able
+/// to read.
+///
+/// # Errors
+/// When it has another owner, or can't be looked at.
+pub fn check_owner(path: &Path) -> Result<(), KeyFileError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(path).map_err(|source| KeyFileError::File {
+        path: path.into(),
+        action: "read",
+        source,
+    })?;
+    let (owner, got) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner == got {
+        return Ok(());
+    }
+    Err(KeyFileError::OtherOwner {
+        path: path.into(),
+        owner,
+        got,
+    })
 }
 
 /// When a file was written, by its own time.

@@ -5,10 +5,10 @@
 //! HKDF-SHA256 (RFC 5869). When it is rotated, what it wraps is wrapped anew, and what was derived from it for other
 //! purposes is kept (docs/decisions/0032).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,9 +17,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::derived_key::{DerivedKey, KEY_BYTES, Purpose, Wrapping};
-use super::key_files::{
-    Existing, mode_readable_by_others, modified, read_text, set_modified, write_private_file,
-};
+use super::key_files::{Existing, mode_readable_by_others, read_text, write_private_file};
 use super::master_file::{MasterFile, next_path, previous_path};
 use super::masters::{
     MASTER_KEY_VARIABLE, MasterKeyError, Masters, NONCE_BYTES, PLAIN_LABEL, Unwrapped,
@@ -244,7 +242,8 @@ pub fn read_private_key(
     let text = read_text(path)?;
     let not_a_key = || MasterKeyError::NotAPrivateKey { path: path.into() };
     if let Some(der) = decode_pem(&text, PLAIN_LABEL) {
-        if let Some(mode) = mode_readable_by_others(path) {
+        // Files are read again every few seconds.
+        if let Some(mode) = mode_readable_by_others(path).filter(|_| is_first(path)) {
             warn!(
                 file = %path.display(),
                 mode = %format_args!("{mode:04o}"),
@@ -258,6 +257,13 @@ pub fn read_private_key(
     let opened = master_key.unwrap(Wrapping::KeyFiles, file_name(path), &wrapped)?;
     let opened = opened.ok_or_else(|| MasterKeyError::NotOurs { path: path.into() })?;
     Ok(opened.secret)
+}
+
+/// Whether a file has not been warned of before.
+fn is_first(path: &Path) -> bool {
+    static WARNED_OF: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut warned_of = WARNED_OF.lock().unwrap_or_else(PoisonError::into_inner);
+    warned_of.insert(path.to_owned())
 }
 
 /// Wraps a private key file anew under the current master key. Whether that was needed: one in clear is left as it is.
@@ -275,9 +281,7 @@ pub fn rewrap_file(path: &Path, master_key: &MasterKey) -> Result<bool, MasterKe
     let opened = opened.ok_or_else(|| MasterKeyError::NotOurs { path: path.into() })?;
     if !opened.is_current {
         // Of two keys the newer file is published: it keeps its time.
-        let modified = modified(path)?;
-        write_wrapped(path, &opened.secret, master_key, Existing::Replace)?;
-        set_modified(path, modified)?;
+        write_wrapped(path, &opened.secret, master_key, Existing::ReplaceInItsTime)?;
     }
     Ok(!opened.is_current)
 }

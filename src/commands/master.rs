@@ -14,6 +14,7 @@ use super::output::print_line;
 use super::runtime::runtime;
 use crate::app::issue::record_master_rotation;
 use crate::app::rewrapping::{Rewrapped, rewrap};
+use crate::card::key_files::check_owner;
 use crate::card::key_rotation::KNOWN_AFTER_MS;
 use crate::card::master_key::{MasterKey, MasterKeyTier};
 use crate::card::master_rotation::{MasterRotation, Stage};
@@ -100,6 +101,7 @@ pub fn run(arguments: &MasterArgs) -> Result<ExitCode, CommandError> {
     match &arguments.action {
         Action::Status => {}
         Action::Rotate(rotate) => runtime()?.block_on(async {
+            check_owner(path)?;
             let store = Store::open(&config.store, Arc::new(SystemClock), &Random::SYSTEM).await?;
             let work = Work {
                 path,

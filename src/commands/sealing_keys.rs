@@ -10,6 +10,7 @@ use super::error::CommandError;
 use super::moment::second;
 use super::output::{print_line, table};
 use crate::card::header::Algorithm;
+use crate::card::key_files::check_owner;
 use crate::card::key_rotation::{ListedKey, Retired, Rotation};
 use crate::card::master_key::MasterKey;
 use crate::card::sealing_key::KeyState;
@@ -80,6 +81,9 @@ pub fn run(arguments: &SealingKeysArgs) -> Result<ExitCode, CommandError> {
         master_key: &master_key,
         now: SystemClock.now(),
     };
+    if !matches!(arguments.action, Action::List) && card.sealing_keys.exists() {
+        check_owner(&card.sealing_keys)?;
+    }
     let keys = match &arguments.action {
         Action::List => rotation.list()?,
         Action::Add { rsa: true } => vec![rotation.add(Algorithm::RsaOaep256)?],

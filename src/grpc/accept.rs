@@ -74,7 +74,7 @@ impl Acceptor {
                     continue;
                 }
             };
-            let Some(place) = places.take(peer.ip().to_canonical()) else {
+            let Some(place) = places.take(peer.ip()) else {
                 if let Some(times) = turned_away.now() {
                     warn!(%peer, limit, times, "A client was turned away: no place is left");
                 }

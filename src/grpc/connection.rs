@@ -25,7 +25,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
-use super::places::ConnectionPlace;
+use super::places::{ConnectionPlace, share_of};
 use super::records::ConnectionLog;
 use super::shown::{Registered, ShownCertificate};
 use super::tls::{CertificateIdentity, Party};
@@ -130,6 +130,11 @@ impl<P: Party> ConnectionHandle<P> {
     /// The address that the client comes from.
     pub(crate) fn address(&self) -> IpAddr {
         self.0.peer.ip().to_canonical()
+    }
+
+    /// Whose share the client takes where addresses share something.
+    pub(crate) fn share(&self) -> IpAddr {
+        share_of(self.0.peer.ip())
     }
 
     /// Who the client's certificate says it is: nobody once it is not accepted any more.
@@ -260,6 +265,19 @@ impl<P: Party, S> ClientStream<P, S> {
         Poll::Pending
     }
 
+    /// That the connection goes on. It is asked before each read and each write: HTTP/2 does not read while a client takes
+    /// nothing of what is written.
+    fn goes_on(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.limits.is_some() && self.has_to_end(cx) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let ended = self.ended.as_mut();
+        match ended.is_some_and(|ended| ended.as_mut().poll(cx).is_ready()) {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the connection has to end now. If not, the reader is woken when it may have to.
     fn has_to_end(&mut self, cx: &mut Context<'_>) -> bool {
         if self.first_byte_came && self.handle.is_identified() {
@@ -303,14 +321,7 @@ impl<P: Party, S: AsyncRead + Unpin> AsyncRead for ClientStream<P, S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        // Also where more and more comes.
-        if this.limits.is_some() && this.has_to_end(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        let ended = this.ended.as_mut();
-        if ended.is_some_and(|ended| ended.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        this.goes_on(cx)?;
         let read = Pin::new(&mut this.tls).poll_read(cx, buf);
         this.first_byte_came |= buf.filled().len() > before;
         read
@@ -324,6 +335,7 @@ impl<P: Party, S: AsyncWrite + Unpin> AsyncWrite for ClientStream<P, S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.goes_on(cx)?;
         ready!(this.defer_write(cx));
         Pin::new(&mut this.tls).poll_write(cx, buf)
     }
@@ -336,6 +348,7 @@ impl<P: Party, S: AsyncWrite + Unpin> AsyncWrite for ClientStream<P, S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.goes_on(cx)?;
         let flushed = Pin::new(&mut this.tls).poll_flush(cx);
         this.write_deferred &= flushed.is_pending();
         flushed

@@ -1,5 +1,7 @@
-//! The calls that cost nobody a credential: health and reflection. They are few at once, and the addresses that they come
-//! from share them. A call holds its place until its answer has left, so that what clients don't read is bounded too.
+//! The calls that cost nobody a credential: health and reflection. They are few at once, on a connection and in all, and the
+//! addresses that they come from share them. A call holds its place until its answer has left, so that what clients don't
+//! read is bounded too. A health check that is answered at once needs no place: a load balancer's must not be refused because
+//! somebody else watches.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -19,19 +21,36 @@ use super::connection::ConnectionHandle;
 use super::status::overloaded;
 use super::tls::Party;
 use crate::metrics::BoundCounter;
+use crate::payment::ids::ConnectionId;
 use crate::shares::{Place, Shares};
 
 /// Free calls at once. The largest answer, that of reflection, has about 100 KiB.
 const FREE_CALLS: usize = 256;
+/// Those of one connection.
+const FREE_CALLS_OF_CONNECTION: usize = 64;
+/// The call that needs no place; its answer has a few bytes.
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// The places of a door's free calls.
 #[derive(Debug, Clone)]
-pub(crate) struct FreeCalls(Shares<IpAddr>);
+pub(crate) struct FreeCalls {
+    of_addresses: Shares<IpAddr>,
+    of_connections: Shares<ConnectionId>,
+}
 
 impl FreeCalls {
     /// None is taken yet.
     pub(crate) fn new(refused: BoundCounter) -> Self {
-        Self(Shares::new(FREE_CALLS, refused))
+        Self {
+            of_addresses: Shares::new(FREE_CALLS, refused.clone()),
+            of_connections: Shares::of_their_own(FREE_CALLS_OF_CONNECTION, refused),
+        }
+    }
+
+    fn take<P: Party>(&self, connection: &ConnectionHandle<P>) -> Option<FreePlace> {
+        let of_connection = self.of_connections.take(&connection.id())?;
+        let of_address = self.of_addresses.take(&connection.share())?;
+        Some((of_connection, of_address))
     }
 
     /// Puts itself before a service of a door whose clients are such parties.
@@ -81,8 +100,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if request.uri().path() == HEALTH_CHECK {
+            return Box::pin(self.inner.call(request));
+        }
         let connection = request.extensions().get::<ConnectionHandle<P>>();
-        let place = connection.and_then(|connection| self.calls.0.take(&connection.address()));
+        let place = connection.and_then(|connection| self.calls.take(connection));
         let Some(place) = place else {
             return Box::pin(std::future::ready(Ok(overloaded().into_http())));
         };
@@ -99,10 +121,12 @@ where
     }
 }
 
+type FreePlace = (Place<ConnectionId>, Place<IpAddr>);
+
 /// An answer on its way.
 struct Held {
     inner: Body,
-    _place: Place<IpAddr>,
+    _place: FreePlace,
 }
 
 impl HttpBody for Held {

@@ -5,12 +5,12 @@
 //! them ends, and the newcomer gets its place. Who fills them from one address only ends connections of its own. Behind a
 //! load balancer all have the same address; then the oldest goes, and who makes a call with its key in time is known.
 //!
-//! A client that is known keeps its place. Of these a party has half at most; what it opens beyond that stays among the
-//! unidentified ones.
+//! A client that is known keeps its place. All of them together leave the others theirs, and a party has half at most; what is
+//! opened beyond that stays among the unidentified ones.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,20 @@ use crate::metrics::BoundCounter;
 const UNIDENTIFIED: usize = 4;
 /// One in so many places is the most that one party holds.
 const OF_ONE_PARTY: usize = 2;
+
+/// The part of an IPv6 address that names a network: who has one address of it has them all (RFC 4291, section 2.5.4).
+const NETWORK_BITS: u32 = 64;
+
+/// Whose share the clients of an address take.
+pub(crate) fn share_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & (u128::MAX << NETWORK_BITS);
+            Ipv6Addr::from_bits(network).into()
+        }
+    }
+}
 
 /// The bounds of a door's connections, and how often each was reached.
 #[derive(Debug, Clone)]
@@ -43,6 +57,7 @@ struct Inner<P> {
     bounds: ConnectionBounds,
     most_unidentified: usize,
     most_of_one: usize,
+    most_identified: usize,
     held: Mutex<Held<P>>,
 }
 
@@ -85,6 +100,8 @@ impl<P: Party> ConnectionPlaces<P> {
         Self(Arc::new(Inner {
             most_unidentified: one_in(UNIDENTIFIED),
             most_of_one: one_in(OF_ONE_PARTY),
+            // Who is known leaves the others their places, where there are any to leave.
+            most_identified: bounds.limit - one_in(UNIDENTIFIED).min(bounds.limit / 2),
             bounds,
             held: Mutex::new(Held {
                 next: 0,
@@ -98,7 +115,7 @@ impl<P: Party> ConnectionPlaces<P> {
 
     /// A place for a client that nobody knows yet; none where all are held by clients that are known.
     pub(crate) fn take(&self, address: IpAddr) -> Option<ConnectionPlace<P>> {
-        let inner = &self.0;
+        let (inner, address) = (&self.0, share_of(address));
         let mut held = inner.lock();
         let is_full = held.identified + held.unidentified.len() >= inner.bounds.limit;
         if is_full || held.unidentified.len() >= inner.most_unidentified {
@@ -188,7 +205,8 @@ impl<P: Party> ConnectionPlace<P> {
         }
         let mut held = self.places.lock();
         let of_party = held.parties.get(party).copied().unwrap_or(0);
-        if of_party >= self.places.most_of_one {
+        let is_full = held.identified >= self.places.most_identified;
+        if is_full || of_party >= self.places.most_of_one {
             self.places.bounds.beyond_share.reached();
             return false;
         }
@@ -282,11 +300,11 @@ mod tests {
                 "0 1 2 3 4 5 6 7 9 10 11 12",
                 [0, 1, 1],
             ),
-            // All is taken by clients that are known: a newcomer finds no place.
+            // Those that are known leave the others their places.
             (
-                "a =x a =x a =x a =x a =x a =x a =x a =x a =y a =y a =y a =y a =y a =y a =y a =y a",
-                "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15",
-                [1, 0, 0],
+                "a =x a =x a =x a =x a =x a =x a =x a =x a =y a =y a =y a =y a =y a =y a =y a =y b",
+                "0 1 2 3 4 5 6 7 8 9 10 11 13 14 15 16",
+                [0, 1, 4],
             ),
         ] {
             let places = places(16);
@@ -312,6 +330,18 @@ mod tests {
             let held = places.0.lock();
             assert!(held.parties.is_empty() && held.unidentified.is_empty());
             assert!(held.addresses.is_empty() && held.identified == 0);
+        }
+    }
+
+    #[test]
+    fn a_network_has_one_share() {
+        for (address, share) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(share_of(address).to_string(), share);
         }
     }
 

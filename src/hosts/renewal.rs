@@ -99,7 +99,9 @@ impl Hosts {
         let Some(endpoint) = current.read_again(profile, self.key_loader.as_deref())? else {
             return Ok(None);
         };
-        if let Some(validity) = endpoint.tls.validity {
+        // One that is in use is not made better by leaving out what else is new.
+        let before = current.tls.validity;
+        if let Some(validity) = endpoint.tls.validity.filter(|it| before != Some(*it)) {
             validity.check(now)?;
         }
         Ok(Some(Renewal { host: at, endpoint }))

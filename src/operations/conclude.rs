@@ -13,6 +13,7 @@ use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
 use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
+use crate::payment::reference::Stan;
 use crate::store;
 use crate::store::change::Verdict;
 use crate::store::error::StoreError;
@@ -253,13 +254,14 @@ fn no_intent(operation: &Operation) -> StoreError {
 /// The line of the log that each operation has: how it has ended, or that it counts from now on.
 pub(super) fn log_recorded(payment: &Payment, operation: &Operation) {
     let (response_code, approval_code) = answer_of(operation).unzip();
+    let is_sent = operation.stan != Stan::NONE;
     tracing::info!(
         merchant.id = %payment.merchant_id,
         payment.id = %payment.id,
         operation.id = %operation.id,
         host.id = %operation.host_id,
-        stan = %operation.stan,
-        rrn = %operation.rrn,
+        stan = is_sent.then(|| tracing::field::display(operation.stan)),
+        rrn = is_sent.then(|| tracing::field::display(operation.rrn)),
         kind = operation.kind.name(),
         state = operation.state.name(),
         payment.state = payment.state.name(),

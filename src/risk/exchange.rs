@@ -24,8 +24,10 @@ const EXCHANGE_EVERY: Duration = Duration::from_millis(500);
 const BATCH_COUNTS: usize = 64;
 /// The most batches of one exchange: what is left waits for the next one.
 const MOST_BATCHES: usize = 32;
-/// How many batches of another node are read at once.
-const BATCHES_AT_ONCE: i64 = 16;
+/// About how many counts of another node are read at once.
+const COUNTS_AT_ONCE: usize = 1_024;
+/// How long a start waits for what earlier runs and other nodes have counted.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Exchanges counts with the other nodes, by the database.
 #[derive(Debug)]
@@ -68,7 +70,15 @@ impl CountExchange {
             return Ok(());
         }
         let mut progress = self.progress.lock().await;
-        self.read(&mut progress).await
+        match tokio::time::timeout(CAUGHT_UP_WITHIN, self.read(&mut progress)).await {
+            Ok(read) => read,
+            Err(_) => {
+                tracing::warn!(
+                    "Not all counts of limits could be read in time: some attempts of before count for nothing"
+                );
+                Ok(())
+            }
+        }
     }
 
     /// Exchanges counts, until `stop`.
@@ -101,10 +111,10 @@ impl CountExchange {
         for _ in 0..MOST_BATCHES {
             if progress.unconfirmed.is_empty() {
                 progress.unconfirmed = self.limits.take_untold(BATCH_COUNTS);
+                if progress.unconfirmed.is_empty() {
+                    break;
+                }
                 progress.batch += 1;
-            }
-            if progress.unconfirmed.is_empty() {
-                break;
             }
             let now = self.clock.now();
             self.store
@@ -120,7 +130,7 @@ impl CountExchange {
     }
 
     async fn read(&self, progress: &mut Progress) -> Result<(), StoreError> {
-        let nodes = self.store.risk_nodes().await?;
+        let (nodes, now) = (self.store.risk_nodes().await?, self.clock.now());
         let is_known = |id: &NodeId| nodes.iter().any(|(node_id, _)| node_id == id);
         progress.read.retain(|id, _| is_known(id));
         let others = nodes
@@ -129,9 +139,16 @@ impl CountExchange {
         for (node_id, last) in others {
             let read = progress.read.entry(*node_id).or_default();
             while *read < *last {
-                let up_to = read.saturating_add(BATCHES_AT_ONCE).min(*last);
+                // Most batches of long ago have no rows any more.
+                let next = self
+                    .store
+                    .risk_batches(*node_id, (*read, *last), COUNTS_AT_ONCE);
+                let Some(up_to) = next.await? else {
+                    *read = *last;
+                    break;
+                };
                 let counts = self.store.risk_counts(*node_id, (*read, up_to)).await?;
-                counts.iter().for_each(|it| self.limits.take_in(it));
+                counts.iter().for_each(|it| self.limits.take_in(it, now));
                 *read = up_to;
             }
         }

@@ -140,7 +140,7 @@ impl Limits {
     fn take_back(&self, subjects: &Subjects, at: UnixMillis, before: usize) {
         for (_, limit, key) in self.of(subjects).take_while(|(index, ..)| *index < before) {
             if limit.counts == CountedEvent::Attempts {
-                self.table.add(&key, at, window(limit), -1);
+                self.table.take_back(&key, at, window(limit));
             }
         }
     }
@@ -217,15 +217,17 @@ impl Limits {
         untold.into_iter().filter_map(told).collect()
     }
 
-    /// Takes in what all nodes have counted. Limits that this node does not have, or has otherwise, are passed over.
-    pub(super) fn take_in(&self, counted: &RiskCount) {
+    /// Takes in what all nodes have counted. Limits that this node does not have, or has otherwise, are passed over, and so
+    /// is a window that has not begun here: the other node's clock is ahead.
+    pub(super) fn take_in(&self, counted: &RiskCount, now: UnixMillis) {
         let mut limits = self.limits.iter().enumerate();
         let Some((index, limit)) = limits.find(|(_, it)| it.name == counted.limit) else {
             return;
         };
         let (begins_ms, window_ms) = (counted.begins_ms, limit.window_ms);
         let key = Key::of_subject(index, &counted.subject);
-        if let Some(key) = key.filter(|_| begins_ms.rem_euclid(window_ms) == 0) {
+        let is_known = begins_ms.rem_euclid(window_ms) == 0 && begins_ms <= now.as_i64();
+        if let Some(key) = key.filter(|_| is_known) {
             self.table.store(&key, begins_ms, counted.count, window_ms);
         }
     }

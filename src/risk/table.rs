@@ -97,7 +97,7 @@ impl Table {
         free
     }
 
-    /// Counts, or takes back what was counted at that moment.
+    /// Counts.
     pub(super) fn add(
         &self,
         key: &Key,
@@ -108,6 +108,15 @@ impl Table {
         let mut shard = self.shard(key);
         shard.used(key, at, window_ms).add(at, count, window_ms);
         shard.queue(key, told_from);
+    }
+
+    /// Takes back one that was counted at that moment, unless its count is forgotten.
+    pub(super) fn take_back(&self, key: &Key, at: UnixMillis, (window_ms, told_from): (i64, i64)) {
+        let mut shard = self.shard(key);
+        if let Some(counted) = shard.known(key) {
+            counted.add(at, -1, window_ms);
+            shard.queue(key, told_from);
+        }
     }
 
     /// Takes in what all nodes have counted of a subject in one window.

@@ -16,6 +16,8 @@ use crate::tools::printed_by;
 
 /// Free calls at once.
 const FREE_CALLS: usize = 256;
+/// Those of one connection.
+const FREE_CALLS_OF_CONNECTION: usize = 64;
 
 fn address(gateway: &Gateway) -> SocketAddr {
     let address = gateway.ready["merchant_api"].as_str().expect("HOST:PORT");
@@ -85,8 +87,8 @@ fn who_says_nothing_makes_room() {
     });
 }
 
-/// The status of a health check that curl makes from this address.
-fn health(gateway: &Gateway, from: &str) -> String {
+/// The status of a free call that curl makes from this address, with an empty message.
+fn called(gateway: &Gateway, from: &str, method: &str) -> String {
     let path = |name: &str| gateway.folder.path().join(name);
     std::fs::write(path("empty-message"), [0; 5]).expect("a file");
     let address = address(gateway);
@@ -101,7 +103,7 @@ fn health(gateway: &Gateway, from: &str) -> String {
         .arg(path("certs/dev/gateway-ca.pem"))
         .arg("--connect-to")
         .arg(format!("::{address}"))
-        .arg("https://localhost/grpc.health.v1.Health/Check");
+        .arg(format!("https://localhost/{method}"));
     let said = printed_by(&mut curl);
     let status = said
         .lines()
@@ -115,13 +117,12 @@ fn free_calls_are_shared_by_addresses() {
         let gateway = Gateway::start(User::Own, &["shop"], |_| {}).await;
         let request = || HealthCheckRequest::default();
         let mut watched = Vec::new();
-        // Two connections, since one has not so many streams at once that are answered in order.
-        let mut health_of = [
-            HealthClient::new(gateway.connect().await),
-            HealthClient::new(gateway.connect().await),
-        ];
+        let mut health_of = Vec::new();
+        for _ in 0..FREE_CALLS / FREE_CALLS_OF_CONNECTION {
+            health_of.push(HealthClient::new(gateway.connect().await));
+        }
         for number in 0..FREE_CALLS {
-            let client = &mut health_of[number % 2];
+            let client = &mut health_of[number / FREE_CALLS_OF_CONNECTION];
             let mut stream = client
                 .watch(request())
                 .await
@@ -134,18 +135,32 @@ fn free_calls_are_shared_by_addresses() {
                 .expect("how it stands");
             watched.push(stream);
         }
-        let refused = health_of[0].watch(request()).await.expect_err("too many");
-        assert_eq!(refused.code(), Code::ResourceExhausted);
-        assert_eq!(health(&gateway, "127.0.0.1"), "8");
-        // Another address has its share, and payments need none.
-        assert_eq!(health(&gateway, "127.0.0.2"), "0");
+        // Neither on a connection that has its share, nor on a new one of the same address.
+        let mut another = HealthClient::new(gateway.connect().await);
+        for client in [&mut health_of[0], &mut another] {
+            let refused = client.watch(request()).await.expect_err("too many");
+            assert_eq!(refused.code(), Code::ResourceExhausted);
+        }
+        // Another address has its share, and neither checks nor payments need one.
+        let reflect = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        for (from, method, status) in [
+            ("127.0.0.1", reflect, "8"),
+            ("127.0.0.2", reflect, "0"),
+            ("127.0.0.1", "grpc.health.v1.Health/Check", "0"),
+        ] {
+            assert_eq!(
+                called(&gateway, from, method),
+                status,
+                "{method} from {from}"
+            );
+        }
         let mut payments = with_key(gateway.connect().await, &gateway.api_keys[0]);
         let paid = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
         assert_eq!(paid.state(), State::Authorized);
         drop(watched);
-        eventually("its places are free again", async || {
-            (health(&gateway, "127.0.0.1") == "0").then_some(())
-        })
-        .await;
+        let again = eventually("its places are free again", async || {
+            another.watch(request()).await.ok()
+        });
+        drop(again.await);
     });
 }

@@ -13,6 +13,9 @@ const KEPT: u32 = 300;
 /// So many of them within that close the line: more than the answers to all that a gateway has sent before it fell.
 pub(super) const FLOOD: u32 = 20_000;
 
+/// So many more close it again.
+const AGAIN: u32 = FLOOD / 10;
+
 /// The messages of one line that nobody waits for. A new connection does not begin anew.
 #[derive(Debug, Default)]
 pub(in crate::hosts) struct Unmatched(Mutex<Window>);
@@ -51,7 +54,11 @@ impl Unmatched {
             count if count <= KEPT => Treatment::Keep,
             count if count == KEPT + 1 => Treatment::LastSaid,
             count if count < FLOOD => Treatment::Count,
-            _ => Treatment::Close,
+            _ => {
+                // The next connection is not closed by a single one.
+                window.count = FLOOD - AGAIN;
+                Treatment::Close
+            }
         }
     }
 }
@@ -64,7 +71,7 @@ mod tests {
     fn a_flood_is_counted_and_closes_its_line() {
         let (unmatched, began) = (Unmatched::default(), Instant::now());
         let mut seen = Vec::new();
-        for _ in 0..=FLOOD {
+        for _ in 0..FLOOD + AGAIN {
             let treatment = unmatched.came(began);
             if seen.last().is_none_or(|(last, _)| *last != treatment) {
                 seen.push((treatment, 0));
@@ -75,11 +82,13 @@ mod tests {
             (Treatment::Keep, KEPT),
             (Treatment::LastSaid, 1),
             (Treatment::Count, FLOOD - KEPT - 2),
-            (Treatment::Close, 2),
+            (Treatment::Close, 1),
+            (Treatment::Count, AGAIN - 1),
+            (Treatment::Close, 1),
         ];
         assert_eq!(seen, expected);
         let just_before = began + WINDOW - Duration::from_millis(1);
-        assert_eq!(unmatched.came(just_before), Treatment::Close);
+        assert_eq!(unmatched.came(just_before), Treatment::Count);
         assert_eq!(unmatched.came(began + WINDOW), Treatment::Keep);
     }
 }

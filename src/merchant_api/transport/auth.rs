@@ -204,7 +204,7 @@ impl Authenticator {
                 .as_ref()
                 .is_some_and(|id| matches!(self.merchants.get(id, now), InMemory::Nothing));
         let _place = if is_new {
-            let place = self.unidentified.take(&connection.address());
+            let place = self.unidentified.take(&connection.share());
             Some(place.ok_or(Refused::Overloaded)?)
         } else {
             None

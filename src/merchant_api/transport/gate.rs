@@ -108,7 +108,7 @@ impl Gate {
         let _body = match known {
             Some(_) => None,
             None => {
-                let place = self.bodies.take(&connection.address());
+                let place = self.bodies.take(&connection.share());
                 Some(place.ok_or_else(status::overloaded)?)
             }
         };

@@ -237,8 +237,13 @@ fn nodes_count_together() {
         count: 100,
         ..counted.clone()
     };
-    for told in [&foreign, &of_another_window, counted] {
-        other.take_in(told);
+    let not_begun = RiskCount {
+        begins_ms: counted.begins_ms + 60_000,
+        count: 100,
+        ..counted.clone()
+    };
+    for told in [&foreign, &of_another_window, &not_begun, counted] {
+        other.take_in(told, NOW);
     }
     take(&other, &tried(VISA), NOW).unwrap();
     assert!(take(&other, &tried(VISA), NOW).is_err());

@@ -64,6 +64,34 @@ impl Store {
         rows.iter().map(node).collect()
     }
 
+    /// The last batch of the next rows of a node, about `rows` of them: those after one batch, up to another. None where there
+    /// are none.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn risk_batches(
+        &self,
+        node_id: NodeId,
+        (after, up_to): (i64, i64),
+        rows: usize,
+    ) -> Result<Option<i64>, StoreError> {
+        let text = "SELECT MAX(batch) AS batch FROM (SELECT batch FROM risk_counts \
+            WHERE node_id = $1 AND batch > $2 AND batch <= $3 ORDER BY batch LIMIT $4) AS next";
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let values = [
+            node_id.to_string().into(),
+            after.into(),
+            up_to.into(),
+            rows.into(),
+        ];
+        let found = self.read(text, &values).await?;
+        let batch = |row| {
+            let columns = Columns::named(row, "risk_counts", node_id.to_string());
+            columns.optional_integer("batch")
+        };
+        Ok(found.first().map(batch).transpose()?.flatten())
+    }
+
     /// What all nodes together have counted, of the subjects and windows that the batches of one node are about: those
     /// after one batch, up to another.
     ///
