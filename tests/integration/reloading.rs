@@ -252,7 +252,10 @@ fn files_are_read_again_on_sighup_and_when_they_change() {
             shown(&gateway, &certificates).await == second
         })
         .await;
-        assert!(text(&gateway.log).contains("SIGHUP: certificates, profiles and sealing keys are read again"));
+        assert!(
+            text(&gateway.log)
+                .contains("SIGHUP: certificates, profiles and sealing keys are read again")
+        );
         paying.goes_on().await;
 
         // A merchant's certificate is revoked: its connection ends, and it is not let in again. Others are.
