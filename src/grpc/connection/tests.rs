@@ -159,6 +159,15 @@ async fn an_unidentified_client_is_not_kept_without_calls() {
         age(&mut idle, long);
         assert!(is_ended(&mut idle).await);
     }
+    // HTTP/2 does not read while a client takes nothing of what is written.
+    let (mut stuck, _far) = stream(CertificateIdentity::None, true).await;
+    age(&mut stuck, long);
+    for error in [
+        stuck.write(b"a").await.unwrap_err(),
+        stuck.flush().await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
     let (mut calling, _far) = stream(CertificateIdentity::None, true).await;
     age(&mut calling, long);
     calling.handle.called();

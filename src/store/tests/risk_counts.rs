@@ -52,6 +52,18 @@ async fn counts_of_nodes_add_up(database: TestDatabase) {
         assert_eq!(counts, expected, "{node} {batches:?}");
     }
 
+    // However far the number of a batch is from the next one that has a row.
+    for (between, rows, expected) in [
+        ((0, 900), 1, Some(1)),
+        ((0, 900), 10, Some(2)),
+        ((1, 900), 10, Some(2)),
+        ((0, 1), 10, Some(1)),
+        ((2, 900), 10, None),
+    ] {
+        let next = second.risk_batches(one, between, rows).await.unwrap();
+        assert_eq!(next, expected, "{between:?} {rows}");
+    }
+
     const DAY_MS: i64 = 24 * 3_600_000;
     for (later_ms, pruned) in [(1_000, 0), (1_001, 3), (3 * DAY_MS, 0), (3 * DAY_MS + 1, 2)] {
         let now = NOW.plus_ms(later_ms);
