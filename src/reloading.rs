@@ -12,6 +12,8 @@ use ring::digest::{Context, SHA256};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::telemetry::with_causes;
+
 /// Between two looks at the files. What is new is used once two looks have found the same, so that files which are
 /// still being written are left alone.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -202,7 +204,7 @@ impl Watched {
                 (Outcome::Unchanged, String::new())
             }
             Ok(Some(new)) => (Outcome::Reloaded, self.put(new)),
-            Err(fault) => (Outcome::Refused, self.refuse(told(&*fault))),
+            Err(fault) => (Outcome::Refused, self.refuse(with_causes(&*fault))),
         };
         PartOutcome {
             part: self.part.name().to_owned(),
@@ -220,7 +222,7 @@ impl Watched {
         let seen = match &read {
             Ok(None) => None,
             Ok(Some(new)) => Some(Seen::New(new.fingerprint)),
-            Err(fault) => Some(Seen::Fault(told(&**fault))),
+            Err(fault) => Some(Seen::Fault(with_causes(&**fault))),
         };
         if seen != self.seen {
             self.seen = seen;
@@ -229,7 +231,7 @@ impl Watched {
         }
         match read {
             Ok(Some(new)) => drop(self.put(new)),
-            Err(fault) if !self.told => drop(self.refuse(told(&*fault))),
+            Err(fault) if !self.told => drop(self.refuse(with_causes(&*fault))),
             Ok(None) | Err(_) => {}
         }
     }
@@ -259,21 +261,6 @@ impl Watched {
         self.counts.refused.fetch_add(1, Ordering::Relaxed);
         reason
     }
-}
-
-/// An error and what it comes from, as one sentence.
-fn told(error: &(dyn Error + 'static)) -> String {
-    let mut sentence = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_told = cause.to_string();
-        // Some errors repeat what they come from.
-        if !sentence.ends_with(&cause_told) {
-            sentence = format!("{sentence}: {cause_told}");
-        }
-        source = cause.source();
-    }
-    sentence
 }
 
 #[cfg(test)]

@@ -82,6 +82,22 @@ impl Repeated {
     }
 }
 
+/// An error and what it comes from, in one line.
+#[must_use]
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // An error that says what it comes from is not said twice.
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Whoever sets `NO_COLOR` to anything wants plain text, on a terminal too (no-color.org).
 fn no_colour_is_unset() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -99,5 +115,14 @@ mod tests {
         let earlier = Instant::now().checked_sub(REPEATED_AFTER);
         line.0.lock().unwrap().1 = earlier;
         assert_eq!([line.now(), line.now()], [Some(3), None]);
+    }
+
+    #[test]
+    fn an_error_is_one_line_with_what_it_comes_from() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the key\ncan't be read")]
+        struct Outer(#[source] io::Error);
+        let error = Outer(io::Error::other("no such file"));
+        assert_eq!(with_causes(&error), "the key can't be read: no such file");
     }
 }

@@ -63,6 +63,7 @@ const WITHIN_A_LAYER: &[(&str, &str)] = &[
     ("certs", "card"),
     ("ledger", "payment"),
     ("shares", "metrics"),
+    ("reloading", "telemetry"),
 ];
 
 /// The folder whose files are flows. A flow never uses another one.

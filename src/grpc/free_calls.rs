@@ -9,10 +9,8 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tonic::Status;
+use http_body_util::BodyExt as _;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
@@ -111,40 +109,16 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let Ok(answer) = answer.await;
-            Ok(answer.map(|inner| {
-                Body::new(Held {
-                    inner,
-                    _place: place,
-                })
-            }))
+            // The body holds the place until it has left, or its client has.
+            let held = move |inner: Body| {
+                Body::new(inner.map_frame(move |frame| {
+                    let _held = &place;
+                    frame
+                }))
+            };
+            Ok(answer.map(held))
         })
     }
 }
 
 type FreePlace = (Place<ConnectionId>, Place<IpAddr>);
-
-/// An answer on its way.
-struct Held {
-    inner: Body,
-    _place: FreePlace,
-}
-
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}

@@ -92,7 +92,8 @@ impl Intent {
 }
 
 impl Operations {
-    /// The records of a plan, which is declined here or goes to its host; none when the payment can't take its adjustment, so that it is read again.
+    /// The records of a plan, which is declined here or goes to its host; none when the payment can't take its adjustment,
+    /// so that it is read again.
     pub(super) async fn intent<F: Flow>(
         &self,
         call: &Call,

@@ -31,7 +31,7 @@ on_both_engines!(
 
 pub(crate) type Events = EventServiceClient<InterceptedService<Channel, ApiKey>>;
 
-pub(crate) async fn events_of(switch: &Switch, gateway: &app::Running) -> Events {
+pub(crate) async fn events_of(switch: &Switch, gateway: &app::running::Running) -> Events {
     let key = ApiKey::new(&switch.api_key).expect("an API key for a header");
     EventServiceClient::new(key.on(switch.connect_to(gateway, None).await))
 }

@@ -182,7 +182,7 @@ pub(crate) struct Switch {
     pub(crate) merchant_id: MerchantId,
     pub(crate) api_key: String,
     pub(crate) jwks: String,
-    gateway: Option<app::Running>,
+    gateway: Option<app::running::Running>,
     options: StandOptions,
     pub(crate) database: Database,
     _folder: TempFolder,
@@ -233,7 +233,7 @@ impl Switch {
         }
     }
 
-    pub(crate) fn gateway(&self) -> &app::Running {
+    pub(crate) fn gateway(&self) -> &app::running::Running {
         self.gateway.as_ref().expect("the gateway runs")
     }
 
@@ -264,7 +264,7 @@ impl Switch {
     }
 
     /// One more gateway on the same keys, banks and database.
-    pub(crate) async fn another_gateway(&self) -> app::Running {
+    pub(crate) async fn another_gateway(&self) -> app::running::Running {
         start_gateway(&self.options, &self.banks, &self.pki)
             .await
             .expect("a gateway starts")
@@ -277,7 +277,7 @@ impl Switch {
 
     pub(crate) async fn connect_to(
         &self,
-        gateway: &app::Running,
+        gateway: &app::running::Running,
         certificate: Option<&Identity>,
     ) -> Channel {
         let key = certificate.map(Identity::key_pem);

@@ -93,7 +93,7 @@ pub struct Stand {
     /// The banks.
     pub banks: Banks,
     /// The gateway.
-    pub gateway: app::Running,
+    pub gateway: app::running::Running,
     /// The API key of the demo's merchant.
     pub api_key: Zeroizing<String>,
     /// The demo's merchant.
@@ -225,7 +225,7 @@ pub async fn start_gateway(
     options: &StandOptions,
     banks: &Banks,
     pki: &DevelopmentPki,
-) -> Result<app::Running, CommandError> {
+) -> Result<app::running::Running, CommandError> {
     let acquirer = banks
         .address("acquirer")
         .ok_or("the simulated acquirer has no address")?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::certificates::{Use, check_file};
-use super::finding::{Findings, with_causes};
+use super::finding::Findings;
 use super::keys::check_private_key_file;
 use crate::app::parts::host_files;
 use crate::config::hosts::HostsConfig;
@@ -15,6 +15,7 @@ use crate::hosts::line::tls::KeyLoader;
 use crate::hosts::profile::{HostProfile, PemSource};
 use crate::net::Net;
 use crate::payment::moment::UnixMillis;
+use crate::telemetry::with_causes;
 
 /// Reads the profiles, and the formats in them.
 pub fn check_profiles(config: &HostsConfig, findings: &mut Findings) -> Option<Vec<HostProfile>> {

@@ -7,10 +7,11 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::finding::{Findings, with_causes};
+use super::finding::Findings;
 use super::keys::check_private_key_file;
 use crate::app::parts::StartError;
 use crate::payment::moment::UnixMillis;
+use crate::telemetry::with_causes;
 
 /// With fewer days left a certificate is to be renewed.
 const WARN_DAYS: i64 = 30;

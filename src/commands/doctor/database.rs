@@ -1,6 +1,6 @@
 //! The database: it is reached, it will do, its schema is the program's, and the clocks agree.
 
-use super::finding::{Findings, with_causes};
+use super::finding::Findings;
 use crate::card::custody::DataKeys;
 use crate::card::key_files::mode_readable_by_others;
 use crate::card::master_key::MasterKey;
@@ -9,6 +9,7 @@ use crate::config::store::StoreConfig;
 use crate::random::Random;
 use crate::store::error::StoreError;
 use crate::store::inspection::{ClockDifference, Inspection, Nodes, Replication};
+use crate::telemetry::with_causes;
 
 const CHECK: &str = "database";
 /// A larger difference to the server's clock is worth a look, in milliseconds.

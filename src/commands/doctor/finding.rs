@@ -88,22 +88,6 @@ impl Findings {
     }
 }
 
-/// An error and what it comes from, in one line.
-#[must_use]
-pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // An error that says what it comes from is not said twice.
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 pub(super) mod testing {
     use super::{Finding, Findings, Standing};
@@ -137,14 +121,5 @@ mod tests {
         findings.failed("a", "b", "c");
         findings.warning("a", "b", "c");
         assert_eq!(findings.worst(), Standing::Failed);
-    }
-
-    #[test]
-    fn an_error_is_one_line_with_what_it_comes_from() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("the key\ncan't be read")]
-        struct Outer(#[source] std::io::Error);
-        let error = Outer(std::io::Error::other("no such file"));
-        assert_eq!(with_causes(&error), "the key can't be read: no such file");
     }
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::finding::{Findings, with_causes};
+use super::finding::Findings;
 use crate::card::key_files::mode_readable_by_others;
 use crate::card::keys::{MAX_SEALING_KEYS, SealingKeys};
 use crate::card::master_key::{MasterKey, MasterKeyTier};
 use crate::card::sealing_key::KeyState;
 use crate::config::card::CardConfig;
 use crate::random::Random;
+use crate::telemetry::with_causes;
 
 /// Reads the master key.
 pub fn check_master_key(config: &CardConfig, findings: &mut Findings) -> Option<Arc<MasterKey>> {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::finding::{Findings, with_causes};
+use super::finding::Findings;
 use crate::app::parts::{paying_account, statement_accounts};
 use crate::card::key_files::mode_readable_by_others;
 use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::hosts::profile::HostProfile;
+use crate::telemetry::with_causes;
 
 const CHECK: &str = "configuration";
 
