@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::payment::capture::Capture;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::record::{Operation, Payment};
@@ -45,6 +46,17 @@ pub struct Concluded {
     /// From the message's hand-over to the line until its answer, or until the gateway stopped
     /// waiting for one, in microseconds; 0 when no bank was asked.
     pub bank_us: u64,
+}
+
+impl Concluded {
+    /// The capture that this very call made, and the operation that carries it out.
+    #[must_use]
+    pub fn new_capture(&self) -> Option<(Capture, Operation)> {
+        match &self.made {
+            Some(Resource::Capture(made)) => Some((made.clone(), (*self.operation).clone())),
+            _ => None,
+        }
+    }
 }
 
 /// Why an operation has no result; `R` is the flow's own refusal.

@@ -22,7 +22,10 @@ pub(super) async fn call(
     let payment = match concluded.operation.subject_id {
         None => Some(views.new_payment(*concluded.payment)),
         // A sale has a capture. Boxed, because an authorization would have room for what reads it.
-        Some(_) => Box::pin(views.changed(concluded.payment)).await?,
+        Some(_) => {
+            let made = concluded.new_capture();
+            Box::pin(views.changed(concluded.payment, made)).await?
+        }
     };
     let answer = pb::AuthorizePaymentResponse {
         payment: payment.map(Box::new),

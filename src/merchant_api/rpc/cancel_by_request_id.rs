@@ -38,7 +38,7 @@ pub(super) async fn call(
         }
     };
     let payment = match payment {
-        Some(payment) => views.changed(payment).await?,
+        Some(payment) => views.changed(payment, None).await?,
         None => None,
     };
     let answer = pb::CancelByRequestIdResponse { payment };

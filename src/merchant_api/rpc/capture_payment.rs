@@ -11,7 +11,6 @@ use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::read::money::optional_amount;
 use crate::merchant_api::read::text::REFERENCE;
 use crate::merchant_api::show::refusal::not_readable;
-use crate::operations::resource::Resource;
 use crate::payment::ids::SubjectId;
 
 /// Answers the call.
@@ -23,10 +22,11 @@ pub(super) async fn call(
     let (call, command) = read_call(request, command)?;
     let merchant_id = call.merchant.id;
     let concluded = captures.perform(call, command).await?;
+    let made = concluded.new_capture();
     let operation = concluded.operation;
-    let capture = match (concluded.made, operation.subject_id) {
-        (Some(Resource::Capture(made)), _) => Some(made),
-        (_, Some(SubjectId::Capture(id))) => {
+    let capture = match (&made, operation.subject_id) {
+        (Some((made, _)), _) => Some(made.clone()),
+        (None, Some(SubjectId::Capture(id))) => {
             let found = views.store.capture(&merchant_id, id).await;
             let found = found.map_err(|error| not_readable(&error))?;
             found.map(|(found, _)| found)
@@ -35,7 +35,7 @@ pub(super) async fn call(
     };
     let capture_id = operation.subject_id.map(|id| id.to_string());
     let answer = pb::CapturePaymentResponse {
-        payment: views.changed(concluded.payment).await?,
+        payment: views.changed(concluded.payment, made).await?,
         capture_id: capture_id.unwrap_or_default(),
         // As it was when this request was answered first.
         capture: capture.map(|capture| views.capture(capture, &operation)),

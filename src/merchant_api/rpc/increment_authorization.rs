@@ -22,7 +22,7 @@ pub(super) async fn call(
 ) -> Result<Response<pb::IncrementAuthorizationResponse>, Status> {
     let (call, command) = read_call(request, command)?;
     let concluded = increments.perform(call, command).await?;
-    let payment = views.changed(concluded.payment).await?;
+    let payment = views.changed(concluded.payment, None).await?;
     let answer = increment(payment, *concluded.operation);
     Ok(answered(answer, concluded.bank_us))
 }

@@ -20,6 +20,9 @@ use crate::payment::state::PaymentState;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
+/// A payment of so few versions has one capture at most: the first two are its authorization and the end of that.
+const VERSIONS_WITH_ONE_CAPTURE: i64 = 3;
+
 /// Shows payments.
 pub(crate) struct PaymentViews {
     /// The records.
@@ -36,16 +39,29 @@ impl PaymentViews {
     /// # Errors
     /// When the store can't be read.
     pub(super) async fn of(&self, found: Vec<Payment>) -> Result<Vec<pb::Payment>, StoreError> {
-        let beside = self.beside(&found).await?;
+        self.shown(found, None).await
+    }
+
+    async fn shown(
+        &self,
+        found: Vec<Payment>,
+        only_capture: Option<(Capture, Operation)>,
+    ) -> Result<Vec<pb::Payment>, StoreError> {
+        let beside = self.beside(&found, only_capture).await?;
         let now = self.clock.now();
         Ok(payments(found, beside, now, |first, kind| {
             self.taken(first, kind)
         }))
     }
 
-    /// The payment that a call has changed.
-    pub(super) async fn changed(&self, found: Box<Payment>) -> Result<Option<pb::Payment>, Status> {
-        let shown = self.of(vec![*found]).await;
+    /// The payment that a call has changed. `made` is the capture that the call made of it.
+    pub(super) async fn changed(
+        &self,
+        found: Box<Payment>,
+        made: Option<(Capture, Operation)>,
+    ) -> Result<Option<pb::Payment>, Status> {
+        let only = made.filter(|_| found.version <= VERSIONS_WITH_ONE_CAPTURE);
+        let shown = self.shown(vec![*found], only).await;
         Ok(shown.map_err(|error| not_readable(&error))?.pop())
     }
 
@@ -86,7 +102,12 @@ impl PaymentViews {
         capture(found, operation, is_reversed)
     }
 
-    async fn beside(&self, found: &[Payment]) -> Result<Beside, StoreError> {
+    /// `only_capture` is the one capture of these payments, where that is known.
+    async fn beside(
+        &self,
+        found: &[Payment],
+        only_capture: Option<(Capture, Operation)>,
+    ) -> Result<Beside, StoreError> {
         let held = |payment: &&Payment| {
             let is_sale = payment.authorization.kind == OperationKind::Sale;
             is_sale
@@ -116,7 +137,10 @@ impl PaymentViews {
         };
         let one_only = found.iter().filter(takes_one).map(|payment| payment.id);
         let one_only: Vec<PaymentId> = one_only.collect();
-        let captures = self.store.newest_captures(&held, MOST_CAPTURES).await?;
+        let captures = match only_capture {
+            Some(only) => vec![only],
+            None => self.store.newest_captures(&held, MOST_CAPTURES).await?,
+        };
         Ok(Beside {
             operations: self.store.operations_of_all(&one_only).await?,
             owed: self.store.owed_of(found).await?,

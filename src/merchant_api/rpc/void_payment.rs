@@ -19,7 +19,7 @@ pub(super) async fn call(
     let (call, command) = read_call(request, command)?;
     let concluded = voids.perform(call, command).await?;
     let answer = pb::VoidPaymentResponse {
-        payment: views.changed(concluded.payment).await?,
+        payment: views.changed(concluded.payment, None).await?,
         void: Some(operation(*concluded.operation, None)),
     };
     Ok(answered(answer, concluded.bank_us))
