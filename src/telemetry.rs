@@ -4,14 +4,14 @@
 //! `stan`, `rrn`. Nothing secret is ever a field.
 
 use std::fs::OpenOptions;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,19 +29,41 @@ const REPEATED_AFTER: Duration = Duration::from_secs(1);
 /// What is logged when `RUST_LOG` says nothing else.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,rustls=warn";
 
-/// Starts logging: to `file` when one is named, else to standard error.
+/// Lines that wait to be written. When so many do, because what takes them stands still, those that follow are left out.
+const WAITING_LINES: usize = 16_384;
+
+/// How many lines were left out.
+static LEFT_OUT: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Lines are written as long as this is kept; dropping it writes those that wait.
+#[must_use]
+pub struct Log(WorkerGuard);
+
+/// How many lines of the log were left out since the start, because what takes them stood still.
+#[must_use]
+pub fn lines_left_out() -> u64 {
+    let left_out = LEFT_OUT.get().map_or(0, ErrorCounter::dropped_lines);
+    u64::try_from(left_out).unwrap_or(u64::MAX)
+}
+
+/// Starts logging: to `file` when one is named, else to standard error. Lines are written by a thread of their own: a
+/// pipe that nobody reads, or a full disk, holds up nothing but the log.
 ///
 /// # Errors
 /// When the file can't be opened.
-pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<()> {
+pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<Log> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
-    let writer = match file {
-        Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).open(path)?;
-            BoxMakeWriter::new(Mutex::new(file))
-        }
-        None => BoxMakeWriter::new(io::stderr),
+    let to: Box<dyn Write + Send> = match file {
+        Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
+        None => Box::new(io::stderr()),
     };
+    let (writer, log) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(BufWriter::new(to));
+    // The first one counts, as below.
+    let _ = LEFT_OUT.set(writer.error_counter());
     let colour = file.is_none() && io::stderr().is_terminal() && no_colour_is_unset();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -51,7 +73,7 @@ pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<()> {
         LogFormat::Text => builder.with_ansi(colour).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    Ok(())
+    Ok(Log(log))
 }
 
 /// A line of the log that may be repeated very often: it is written once a second at most, with how often it would have

@@ -28,6 +28,7 @@ use crate::risk::limits::Limits;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedCount;
+use crate::telemetry::lines_left_out;
 use crate::x509::{Ends, EndsNow};
 
 /// OpenMetrics 1.0, "Overall structure".
@@ -67,6 +68,13 @@ impl MetricsPage {
             labels: vec![("limit", limit.to_owned())],
             value,
         }));
+        figures.push(Figure {
+            name: "log_lines_left_out",
+            help: "Lines of the log that were not written, because what takes them stood still",
+            counts: true,
+            labels: Vec::new(),
+            value: lines_left_out(),
+        });
         Ok(self.metrics.text(&figures))
     }
 

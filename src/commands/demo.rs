@@ -94,7 +94,7 @@ pub fn run(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         own_files::remove(&arguments.data, arguments.ready_file.as_deref())?;
     }
     own_files::make(&arguments.data, arguments.ready_file.as_deref())?;
-    telemetry::start(LogFormat::Text, Some(&arguments.data.join("payswitch.log")))?;
+    let _log = telemetry::start(LogFormat::Text, Some(&arguments.data.join("payswitch.log")))?;
     runtime()?.block_on(show(arguments))
 }
 

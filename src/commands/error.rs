@@ -1,5 +1,7 @@
 //! Why a command fails, and how it says so.
 
+use std::io::Write as _;
+
 /// Exit code when a command could not do what it was asked to.
 pub const FAILED: u8 = 1;
 
@@ -9,13 +11,13 @@ pub const OLDER_DATABASE: u8 = 3;
 /// Why a command failed: a sentence, and what it comes from.
 pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Prints an error and what it comes from, one line each.
-#[expect(clippy::print_stderr, reason = "this is where a command line speaks")]
+/// Prints an error and what it comes from, one line each. Where nobody takes it any more, the exit code says it alone.
 pub fn report(error: &(dyn std::error::Error + 'static)) {
-    eprintln!("payswitch: {error}");
+    let mut to = std::io::stderr().lock();
+    let _ = writeln!(to, "payswitch: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
-        eprintln!("  because: {cause}");
+        let _ = writeln!(to, "  because: {cause}");
         source = cause.source();
     }
 }

@@ -29,7 +29,7 @@ pub struct MigrateArgs {
 /// # Errors
 /// When the configuration or the database can't be used.
 pub fn run(arguments: &MigrateArgs) -> Result<ExitCode, CommandError> {
-    telemetry::start(LogFormat::Text, None)?;
+    let _log = telemetry::start(LogFormat::Text, None)?;
     let config = Config::load(arguments.config.as_deref())?;
     let report = runtime()?.block_on(Store::migrate(&config.store, &SystemClock))?;
     for migration in &report.applied {

@@ -58,7 +58,7 @@ pub struct RestoredArgs {
 /// # Errors
 /// When the configuration, the database or the file of the seals can't be used, or a gateway runs.
 pub fn run(arguments: &RestoredArgs) -> Result<ExitCode, CommandError> {
-    telemetry::start(LogFormat::Text, None)?;
+    let _log = telemetry::start(LogFormat::Text, None)?;
     let config = Config::load(arguments.config.as_deref())?;
     let master_key = MasterKey::load(config.card.master_key_file.as_deref(), &Random::SYSTEM)?;
     runtime()?.block_on(async {

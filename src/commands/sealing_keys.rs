@@ -72,7 +72,7 @@ enum Action {
 /// # Errors
 /// When the master key or the folder can't be used, or the step is not allowed.
 pub fn run(arguments: &SealingKeysArgs) -> Result<ExitCode, CommandError> {
-    telemetry::start(LogFormat::Text, None)?;
+    let _log = telemetry::start(LogFormat::Text, None)?;
     let config = Config::load(arguments.config.as_deref())?;
     let card = &config.card;
     let master_key = MasterKey::load(card.master_key_file.as_deref(), &Random::SYSTEM)?;

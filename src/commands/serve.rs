@@ -62,7 +62,7 @@ pub fn run(arguments: ServeArgs) -> Result<ExitCode, CommandError> {
         Log::Text => LogFormat::Text,
         Log::Json => LogFormat::Json,
     };
-    telemetry::start(format, None)?;
+    let _log = telemetry::start(format, None)?;
     let config = Config::load(arguments.config.as_deref())?;
     runtime()?.block_on(serve(config, arguments.ready_file))
 }

@@ -73,6 +73,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) config: &'a str,
     /// Whether there is an operator, `demo-operator`.
     pub(crate) operator: bool,
+    /// Where its log goes, in place of the file.
+    pub(crate) log: Option<Stdio>,
 }
 
 /// A gateway that runs, and its banks.
@@ -148,6 +150,7 @@ impl Gateway {
             certs,
             config: further,
             operator,
+            log: log_to,
         } = settings;
         let folder = TempFolder::new("gateway");
         let at = |name: &str| folder.path().join(name);
@@ -228,7 +231,7 @@ impl Gateway {
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log).expect("a log")),
+            .stderr(log_to.unwrap_or_else(|| File::create(&log).expect("a log").into())),
         );
         let ready = eventually("a gateway that is ready", async || {
             serde_json::from_str(&std::fs::read_to_string(at("ready.json")).ok()?).ok()

@@ -1,11 +1,16 @@
 //! What the gateway's log says of each payment.
 
+use std::io::Write as _;
+
 use payswitch::merchant_api::pb::PaymentState as State;
 use serde_json::{Value, json};
 
 use crate::demo::text;
-use crate::gateway::{Gateway, User};
-use crate::harness::{authorize, pay_with, run, with_key};
+use crate::gateway::{Gateway, Settings, User};
+use crate::harness::{authorize, eventually, pay_with, run, with_key};
+
+/// How much a pipe takes (pipe(7), "Pipe capacity").
+const PIPE: usize = 65_536;
 
 #[test]
 fn the_start_and_each_operation_have_one_line() {
@@ -31,13 +36,17 @@ fn the_start_and_each_operation_have_one_line() {
             let paid = authorize(&mut payments, pay_with(token, 1250, "EUR")).await;
             assert_eq!(paid.state(), payment_state, "{token}");
             let authorization = paid.authorization.expect("an authorization");
-            let log = text(&gateway.log);
-            let lines = log
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok());
-            let lines: Vec<Value> = lines
-                .filter(|line: &Value| line["payment.id"] == *paid.payment_id)
-                .collect();
+            // The log is written beside the answers.
+            let lines = eventually("a line of the payment", async || {
+                let log = text(&gateway.log);
+                let lines = log
+                    .lines()
+                    .filter_map(|line| serde_json::from_str(line).ok());
+                let of_payment = |line: &Value| line["payment.id"] == *paid.payment_id;
+                let lines: Vec<Value> = lines.filter(of_payment).collect();
+                (!lines.is_empty()).then_some(lines)
+            });
+            let lines = lines.await;
             let [line] = &*lines else {
                 panic!("one line of {}: {lines:#?}", paid.payment_id);
             };
@@ -61,5 +70,33 @@ fn the_start_and_each_operation_have_one_line() {
                 assert_eq!(line[field], expected, "{field} of {line}");
             }
         }
+    });
+}
+
+/// Whoever takes the log may stand still, so that its pipe is full, or be gone.
+#[test]
+fn a_log_that_nobody_reads_holds_up_nothing() {
+    run(async {
+        let (unread, mut pipe) = std::io::pipe().expect("a pipe");
+        pipe.write_all(&[b'\n'; PIPE]).expect("a full pipe");
+        let settings = Settings {
+            merchants: &["shop"],
+            profile: include_str!("../../hosts/acquirer.toml"),
+            log: Some(pipe.into()),
+            ..Settings::default()
+        };
+        let gateway = Gateway::start_prepared(settings, |_| {}).await;
+        let mut payments = with_key(gateway.connect().await, &gateway.api_keys[0]);
+        let mut pay = async || {
+            let paid = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+            assert_eq!(paid.state(), State::Authorized);
+        };
+        pay().await;
+        drop(unread);
+        pay().await;
+        pay().await;
+        gateway.process.send("TERM");
+        let status = gateway.process.ended().await;
+        assert!(status.success(), "{status}");
     });
 }
