@@ -178,6 +178,10 @@ pub struct FeeTerms {
     /// What a refund costs.
     #[serde(default)]
     pub refunds: RefundFee,
+    /// What a chargeback costs, before tax: minor units, 0 or more, of its currency, whichever it is. One that is given back
+    /// costs nothing, and gives none of it back.
+    #[serde(default)]
+    pub chargeback_minor: i64,
     /// The merchant's price, or the markup: the first rule that is for an item gives it. At least one rule.
     pub price: Vec<FeeRule>,
     /// The issuer's share, where the bank does not name it: the first rule that is for an item. Empty: nothing.
@@ -242,6 +246,8 @@ impl FeePlan {
         if let RefundFee::FixedMinor(minor) = terms.refunds {
             within("refunds.", "fixed_minor", minor, 0, MAX_AMOUNT_MINOR)?;
         }
+        let minor = terms.chargeback_minor;
+        within("", "chargeback_minor", minor, 0, MAX_AMOUNT_MINOR)?;
         for (table, rules, least) in [
             ("price", &terms.price, 1),
             ("interchange", &terms.interchange, 0),

@@ -110,8 +110,8 @@ pub fn fee_of(plan: &FeePlan, item: &FeeItem) -> Result<ItemFees, FeeError> {
         (ItemKind::Refund, RefundFee::FixedMinor(price)) => {
             (price, interchange.unwrap_or(0), scheme.unwrap_or(0))
         }
-        // What an issuer takes back costs nothing more.
-        (ItemKind::Chargeback | ItemKind::ChargebackReversal, _) => return Ok(ItemFees::default()),
+        (ItemKind::Chargeback, _) => (terms.chargeback_minor, 0, 0),
+        (ItemKind::ChargebackReversal, _) => return Ok(ItemFees::default()),
         (ItemKind::Refund, RefundFee::GiveBack) => {
             return given_back(plan, item, interchange, scheme);
         }

@@ -3,6 +3,7 @@
 
 use bank_sim::control::pb::DisputeItemRequest;
 use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::merchant_service_client::MerchantServiceClient;
 use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use payswitch::commands::demo::stand::reporting_profile;
 use payswitch::merchant_api::pb;
@@ -18,7 +19,7 @@ use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines};
 use crate::operators::operator;
 use crate::reporting::{agreed, differences, import, report_of};
 use crate::sales::sale;
-use crate::settling::{batches, cut_over, cutover_of, notes, open_date, settlement_of};
+use crate::settling::{batches, cut_over, cutover_of, notes, open_date, settled, settlement_of};
 
 on_both_engines!(a_chargeback_of_a_report_is_taken_from_the_merchant_once);
 
@@ -54,6 +55,15 @@ async fn a_chargeback_of_a_report_is_taken_from_the_merchant_once(engine: Engine
     let mut settlement = settlement_of(&switch, &switch.api_key).await;
     let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
     let today = open_date(&mut client).await;
+    let plan = admin::SetFeePlanRequest {
+        request_id: "fees".into(),
+        reason: "contract".into(),
+        merchant_id: switch.merchant_id.to_string(),
+        fee_plan_json:
+            "{\"pricing\":\"blended\",\"chargeback_minor\":1500,\"price\":[{\"ppm\":0}]}".into(),
+    };
+    let mut terms = MerchantServiceClient::new(operator(&switch).await);
+    terms.set_fee_plan(plan).await.expect("a fee plan");
     let sold = authorize(&mut payments, sale("pm_test_visa", 2_500)).await;
     let other = authorize(&mut payments, sale("pm_test_visa", 1_000)).await;
     dispute(&switch, &sold, 0, false).await;
@@ -111,4 +121,16 @@ async fn a_chargeback_of_a_report_is_taken_from_the_merchant_once(engine: Engine
         .collect();
     amounts.sort_unstable();
     assert_eq!(amounts, [-2_500, -600, 600]);
+
+    // Each costs what the plan says, and what is given back costs nothing.
+    let today = open.business_date.clone();
+    cut_over(&mut client, cutover_of(&today))
+        .await
+        .expect("a day");
+    let report = report_of(&switch, &today).await;
+    let answer = import(&mut client, &report, |file| file.business_date = today).await;
+    answer.expect("an answer");
+    let funded = settled(&mut settlement, &open.batch_id).await;
+    assert_eq!(minor(&funded.fee_total), 3_000);
+    assert_eq!(minor(&funded.net_total), -5_500);
 }

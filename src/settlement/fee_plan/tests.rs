@@ -39,6 +39,7 @@ fn terms(price: Vec<FeeRule>) -> FeeTerms {
         pricing: Pricing::Blended,
         tax_ppm: 0,
         refunds: RefundFee::None,
+        chargeback_minor: 0,
         price,
         interchange: Vec::new(),
         scheme_fee: Vec::new(),

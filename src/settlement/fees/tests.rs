@@ -25,6 +25,7 @@ fn terms(pricing: Pricing, refunds: RefundFee) -> FeeTerms {
         pricing,
         tax_ppm: 210_000,
         refunds,
+        chargeback_minor: 0,
         price: vec![rule(14_000, 25)],
         interchange: vec![rule(2_000, 0)],
         scheme_fee: vec![rule(500, 0)],
@@ -133,6 +134,27 @@ fn a_fee_has_four_parts() {
     ] {
         let plan = plan(terms(pricing, refunds));
         assert_eq!(fee_of(&plan, &item), Ok(expected), "{pricing:?} {item:?}");
+    }
+}
+
+/// It is the same whatever is taken back, and the tax comes on top.
+#[test]
+fn a_chargeback_costs_its_price_and_one_that_is_given_back_nothing() {
+    for pricing in [Pricing::Blended, Pricing::PlusPlus] {
+        let plan = plan(FeeTerms {
+            chargeback_minor: 1_500,
+            ..terms(pricing, RefundFee::GiveBack)
+        });
+        for (kind, expected) in [
+            (ItemKind::Chargeback, fees(0, 0, 1_500, 315)),
+            (ItemKind::ChargebackReversal, fees(0, 0, 0, 0)),
+        ] {
+            let item = FeeItem {
+                kind,
+                ..capture(700)
+            };
+            assert_eq!(fee_of(&plan, &item), Ok(expected), "{pricing:?} {kind:?}");
+        }
     }
 }
 
