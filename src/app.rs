@@ -58,6 +58,7 @@ use crate::settlement::days::BusinessDays;
 use crate::settlement::funding::Funding;
 use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payouts::{PayoutParts, Payouts};
+use crate::settlement::settlement_notes::SettlementNotes;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -243,6 +244,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         clearing,
         Arc::clone(&clock),
     );
+    let notes = SettlementNotes::new(store.clone(), Arc::clone(&clock));
     let account_hours = u64::from(config.settlement.account_change_hours);
     let terms = Arc::new(MerchantTerms::new(
         store.clone(),
@@ -324,6 +326,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(charging.look_until(stopping.clone()));
     tokio::spawn(agreement.look_until(stopping.clone()));
     tokio::spawn(funding.look_until(stopping.clone()));
+    tokio::spawn(notes.look_until(stopping.clone()));
     tokio::spawn(imports.go_on());
     tokio::spawn(payouts.look_until(stopping.clone()));
     tokio::spawn(Arc::clone(&reloading).look_until(stopping.clone()));

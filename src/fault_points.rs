@@ -97,6 +97,8 @@ fault_points! {
     FeesRecorded = "fees_recorded",
     /// A batch is funded; its day is not settled.
     Funded = "funded",
+    /// Some items of a batch that is funded are told to their merchant.
+    ItemsTold = "items_told",
     /// A day is settled; nothing follows of it.
     DaySettled = "day_settled",
     /// A payout is made; it is in no order.

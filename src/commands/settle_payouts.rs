@@ -43,6 +43,7 @@ pub async fn make(
                 "amount_minor": it.amount_minor,
                 "reserve_minor": it.reserve_minor,
                 "payout_id": it.payout_id,
+                "batch_ids": it.batch_ids,
             })
         });
         print_line!("{:#}", json!({ "decisions": rows.collect::<Vec<_>>() }))?;
@@ -55,6 +56,7 @@ pub async fn make(
         "held back",
         "currency",
         "payout",
+        "batches",
     ]);
     for it in &decisions {
         table.add_row([
@@ -64,6 +66,7 @@ pub async fn make(
             amount(it.reserve_minor, &it.currency),
             it.currency.clone(),
             it.payout_id.clone(),
+            it.batch_ids.join("\n"),
         ]);
     }
     print_line!("{table}")?;

@@ -94,6 +94,15 @@ impl Amounts {
         if left > 0 { left } else { 0 }
     }
 
+    /// Whether everything was refunded that was captured, and nothing is on its way.
+    #[must_use]
+    pub const fn is_refunded_whole(&self) -> bool {
+        self.captured_minor > 0
+            && self.captured_pending_minor == 0
+            && self.refunded_pending_minor == 0
+            && self.refunded_minor == self.captured_minor
+    }
+
     /// The amounts after `change`.
     ///
     /// # Errors

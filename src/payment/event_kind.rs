@@ -54,6 +54,8 @@ pub enum EventKind {
     Chargeback,
     /// The issuer has given back what it took.
     ChargebackReversed,
+    /// Of a capture, a refund or a chargeback: its batch is funded.
+    PaymentSettled,
     /// Of a settlement batch: its day was closed.
     BatchClosed,
     /// Of a settlement batch: the host has confirmed it, and its money is available.
@@ -140,24 +142,6 @@ impl EventKind {
         }
     }
 
-    /// Whether it happened to a settlement batch, and to no payment.
-    #[must_use]
-    pub const fn is_of_a_batch(self) -> bool {
-        matches!(
-            self,
-            Self::BatchClosed | Self::BatchSettled | Self::BatchDisputed
-        )
-    }
-
-    /// Whether it happened to a payout, and to no payment.
-    #[must_use]
-    pub const fn is_of_a_payout(self) -> bool {
-        matches!(
-            self,
-            Self::PayoutMade | Self::PayoutPaid | Self::PayoutReturned | Self::PayoutFailed
-        )
-    }
-
     /// Whether it happened to a capture or a refund, rather than to the whole payment.
     #[must_use]
     pub const fn is_of_a_part(self) -> bool {
@@ -198,6 +182,7 @@ impl EventKind {
             Self::VoidFailed => "VOID_FAILED",
             Self::Chargeback => "CHARGEBACK",
             Self::ChargebackReversed => "CHARGEBACK_REVERSED",
+            Self::PaymentSettled => "PAYMENT_SETTLED",
             Self::BatchClosed => "BATCH_CLOSED",
             Self::BatchSettled => "BATCH_SETTLED",
             Self::BatchDisputed => "BATCH_DISPUTED",

@@ -145,7 +145,8 @@ impl Agreement {
         Ok(self.store.totals_of_day(&day, limit, after).await?)
     }
 
-    /// What the report of a closed day has otherwise, each with its name, by their names, going on after `after`.
+    /// What the report of a closed day and the answers of its host have otherwise, each with its name, going on after
+    /// `after`.
     ///
     /// # Errors
     /// [`TotalsError`].

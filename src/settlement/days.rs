@@ -298,12 +298,14 @@ impl BusinessDays {
         let batches = self.store.batches_of_day(day).await?;
         let now = self.clock.now();
         let level = self.hosts.totals(day.host_id).map(|totals| totals.level);
-        let dated = self.store.dated_otherwise(&day.host_id, day.date, NAMED);
+        let dated = self
+            .store
+            .dated_otherwise(&day.host_id, day.date, NAMED, "");
         for item in dated.await? {
+            let subject = item.subject_id.map(|subject| subject.to_string());
             tracing::error!(
-                host.id = %day.host_id, business_date = %day.date, batch.id = %item.batch_id,
-                subject.id = %item.subject_id, bank_date = %item.bank_date,
-                "The bank settles an item under another date"
+                host.id = %day.host_id, business_date = %day.date, subject.id = subject,
+                bank_date = item.theirs, "The bank settles an item under another date"
             );
         }
         let inserted = self.store.insert_batches(day, &batches, level, now);

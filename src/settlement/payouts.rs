@@ -24,7 +24,7 @@ use crate::hosts::Hosts;
 use crate::hosts::calendar::Calendar;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::Posting;
-use crate::payment::ids::{HostId, MerchantId, OrderId, PayoutId};
+use crate::payment::ids::{BatchId, HostId, MerchantId, OrderId, PayoutId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 use crate::payment::payout::PayoutState;
@@ -79,6 +79,8 @@ pub struct Decided {
     pub decision: PayoutDecision,
     /// The payout that was made.
     pub payout_id: Option<PayoutId>,
+    /// The batches that it pays.
+    pub batch_ids: Vec<BatchId>,
 }
 
 /// Why payouts are not made, or not ordered.
@@ -228,6 +230,7 @@ impl Payouts {
             currency,
             decision,
             payout_id: None,
+            batch_ids: Vec::new(),
         };
         let PayoutDecision::Pay {
             amount_minor,
@@ -284,6 +287,8 @@ impl Payouts {
                 %currency, reserve_minor, "A payout is made"
             );
             decided.payout_id = Some(id);
+            let paid = store.batches_paid_by(&[id]).await?.remove(&id);
+            decided.batch_ids = paid.unwrap_or_default();
         }
         Ok(Some(decided))
     }

@@ -142,6 +142,14 @@ impl TestDatabase {
         open(&self.config).await.expect("the store opens")
     }
 
+    /// Another node; on SQLite, which has one node, the same one.
+    pub(crate) async fn open_beside(&self, first: &Store) -> Store {
+        match self.engine() {
+            Engine::Postgres => self.open().await,
+            Engine::Sqlite => first.clone(),
+        }
+    }
+
     /// Runs a statement on the server's own database.
     pub(super) async fn execute_as_admin(&self, text: &str) {
         match &self.leftovers {

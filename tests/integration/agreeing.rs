@@ -369,15 +369,24 @@ async fn a_host_ends_its_day_and_another_date_in_an_answer_is_named(engine: Engi
     })
     .await;
     assert_eq!(minor(&dated.captured_total), 900);
-    let host = "acquirer".parse().expect("a host");
-    let date = cut.business_date.parse().expect("a date");
-    let named = switch.store().dated_otherwise(&host, date, 10).await;
-    let named = named.expect("the items");
+    let closed = cut_over(&mut client, cutover_of(&cut.business_date)).await;
+    closed.expect("a closed day");
+    let request = admin::ListDifferencesRequest {
+        host_id: "acquirer".into(),
+        business_date: cut.business_date.clone(),
+        ..Default::default()
+    };
+    let named = client.list_differences(request).await.expect("differences");
+    let named = named.into_inner().differences;
     let [named] = &named[..] else {
         panic!("{named:?}");
     };
-    assert_eq!(named.bank_date.to_string(), today);
-    assert_eq!(named.batch_id.to_string(), dated.batch_id);
+    assert_eq!(named.kind(), admin::DifferenceKind::DateDiffers);
+    let (ours, theirs) = (&named.ours, &named.theirs);
+    assert_eq!((ours, theirs), (&cut.business_date, &today));
+    assert!(named.subject_id.starts_with("cap_"), "{named:?}");
+    // It is settled all the same.
+    settled(&mut settlement, &dated.batch_id).await;
 }
 
 fn rrn(payment: &pb::Payment) -> String {

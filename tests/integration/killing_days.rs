@@ -49,6 +49,7 @@ const BY_MESSAGE: &[(&str, Step)] = &[
     ("fees", PayOut),
     ("fees_recorded", PayOut),
     ("funded", PayOut),
+    ("items_told", PayOut),
     ("day_settled", PayOut),
     ("payout_made", Notify),
     ("order_made", Notify),

@@ -88,6 +88,7 @@ mod rotating_keys;
 mod rotating_master;
 mod sales;
 mod service_manager;
+mod settled_notes;
 mod statement_readers;
 mod statements;
 mod stopping;

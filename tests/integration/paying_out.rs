@@ -249,6 +249,7 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     }
     let closed = cut_over(&mut days, cutover_of(&today)).await;
     closed.expect("a day");
+    let mut settled = Vec::new();
     for shop in [&mut paid, &mut returned] {
         let batch = eventually("a settled batch", async || {
             let mut all = batches(&mut shop.settlement).await;
@@ -264,6 +265,7 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
         let of_note = [&notes[0].fee, &notes[0].markup, &notes[0].net].map(minor);
         assert_eq!(of_note, [100, 100, 9_900]);
         assert_eq!(shop.balance(&switch).await, [0, 9_900, 0]);
+        settled.push(batch.batch_id);
     }
 
     let mut client = PayoutAdminServiceClient::new(operator(&switch).await);
@@ -276,6 +278,8 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
         let of_shop = made.iter().find(|it| it.merchant_id == shop.id.as_str());
         let decision = of_shop.expect("a decision");
         assert_eq!(decision.amount_minor, 9_900);
+        assert_eq!(decision.batch_ids.len(), 1);
+        assert!(settled.contains(&decision.batch_ids[0]));
         decision.payout_id.clone()
     };
     let (first, second) = (payout_of(&paid), payout_of(&returned));
@@ -321,11 +325,25 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     let ended = paid.payout(&first).await;
     assert_eq!(ended.state(), pb::PayoutState::Paid);
     assert_eq!(ended.bank_reference, of_bank(&first));
+    assert_eq!(ended.batch_ids, settled[..1]);
+    let note = notes(&mut paid.settlement, (&settled[0], 10))
+        .await
+        .remove(0);
+    assert_eq!(
+        (note.payout_id, note.bank_reference),
+        (first.clone(), of_bank(&first))
+    );
     assert_eq!(ended.destination, "DE** **** 3000");
     assert_eq!(paid.balance(&switch).await, [0, 0, 0]);
     let ended = returned.payout(&second).await;
     assert_eq!(ended.state(), pb::PayoutState::Returned);
     assert_eq!(ended.return_reason, "AC04");
+    assert_eq!(ended.batch_ids, settled[1..]);
+    // No payout pays its batch now.
+    let note = notes(&mut returned.settlement, (&settled[1], 10))
+        .await
+        .remove(0);
+    assert_eq!((&*note.payout_id, &*note.bank_reference), ("", ""));
     assert_eq!(returned.balance(&switch).await, [0, 9_900, 0]);
     let request = pb::GetPayoutRequest { payout_id: first };
     let other = returned.settlement.get_payout(request).await;

@@ -220,6 +220,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
         .expect("an answer");
     let done = answer.settlement_import.expect("it is applied");
     assert_eq!((done.line_count, done.matched_count), (5, 5));
+    assert_eq!(done.applied_line_count, 5);
     assert_eq!(done.state(), admin::SettlementImportState::Done);
     assert_eq!((answer.was_there, &done.differences[..]), (false, &[][..]));
     let settled = only_batch(&mut settlement, BatchState::Settled).await;

@@ -29,6 +29,7 @@ pub(in crate::admin_api) fn decision(decided: &Decided) -> pb::PayoutDecision {
         amount_minor,
         reserve_minor,
         payout_id: payout.map_or_else(String::new, |payout| payout.to_string()),
+        batch_ids: decided.batch_ids.iter().map(ToString::to_string).collect(),
     }
 }
 

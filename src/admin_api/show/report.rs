@@ -63,6 +63,7 @@ fn settlement_import(
         differences: differences.iter().map(count).collect(),
         operator: import.operator.clone(),
         create_time: Some(timestamp(import.at)),
+        applied_line_count: import.applied_to,
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn import_json(import: &pb::SettlementImport) -> Result<Value, Comman
         "sha256": import.sha256,
         "business_date": import.business_date,
         "line_count": import.line_count,
+        "applied_line_count": import.applied_line_count,
         "state": state(import),
         "matched_count": import.matched_count,
         "differences": differences.collect::<serde_json::Map<_, _>>(),

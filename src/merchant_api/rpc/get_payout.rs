@@ -24,7 +24,9 @@ pub(super) async fn call(
     let found = found
         .map_err(|error| of_unavailable(&error))?
         .ok_or_else(errors::payout_not_found)?;
+    let paid = store.batches_paid_by(&[id]).await;
+    let paid = paid.map_err(|error| of_unavailable(&error))?.remove(&id);
     Ok(Response::new(pb::GetPayoutResponse {
-        payout: Some(payout(&found)),
+        payout: Some(payout(&found, &paid.unwrap_or_default())),
     }))
 }

@@ -10,7 +10,7 @@ use crate::merchant_api::show::payout::payout;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::PayoutId;
 use crate::store::Store;
-use crate::store::merchant_money::PayoutFilter;
+use crate::store::merchant_money::{Payout, PayoutFilter};
 
 type List = FilteredList<PayoutFilter, PayoutId>;
 
@@ -35,8 +35,12 @@ pub(super) async fn call(
     let (found, next_page_token) = cut(found, list.page_size, |last| {
         list.page_tokens.write(last.id)
     });
+    let ids: Vec<PayoutId> = found.iter().map(|it| it.id).collect();
+    let paid = store.batches_paid_by(&ids).await;
+    let paid = paid.map_err(|error| of_unavailable(&error))?;
+    let shown = |found: &Payout| payout(found, paid.get(&found.id).map_or(&[], |it| it));
     Ok(Response::new(pb::ListPayoutsResponse {
-        payouts: found.iter().map(payout).collect(),
+        payouts: found.iter().map(shown).collect(),
         next_page_token,
     }))
 }

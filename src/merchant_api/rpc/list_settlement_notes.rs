@@ -34,7 +34,7 @@ pub(super) async fn call(
     let found = store.settlement_items(&batch.key, size + 1, after).await;
     let found = found.map_err(|error| of_unavailable(&error))?;
     let (found, next_page_token) = cut(found, size, |last| page_tokens.write(last.subject_id));
-    let shown = found.into_iter().map(|item| note((id, &batch), item));
+    let shown = found.into_iter().map(|item| note(&batch, item));
     Ok(Response::new(pb::ListSettlementNotesResponse {
         settlement_notes: shown.collect(),
         next_page_token,

@@ -11,14 +11,17 @@ use crate::merchant_api::pb;
 use crate::merchant_api::show::capture::capture;
 use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, Taken, payment, payments};
 use crate::merchant_api::show::refusal::not_readable;
-use crate::merchant_api::show::settlement::Settled;
+use crate::merchant_api::show::settlement::{Settled, note};
 use crate::payment::capture::Capture;
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::operation::OperationKind;
 use crate::payment::record::{Authorization, Operation, Payment};
+use crate::payment::settlement::ItemSettlement;
 use crate::payment::state::PaymentState;
+use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::records::settlement::{NotedBatch, SettlementItem};
 
 /// A payment of so few versions has one capture at most: the first two are its authorization and the end of that.
 const VERSIONS_WITH_ONE_CAPTURE: i64 = 3;
@@ -141,16 +144,14 @@ impl PaymentViews {
             Some(only) => vec![only],
             None => self.store.newest_captures(&held, MOST_CAPTURES).await?,
         };
+        let made: Vec<OperationId> = captures.iter().map(|(_, made)| made.id).collect();
+        let settlement = self.store.settlement_of(&made).await?;
         Ok(Beside {
             operations: self.store.operations_of_all(&one_only).await?,
             owed: self.store.owed_of(found).await?,
             releases: self.store.releases_of(found).await?,
-            settlement: {
-                let operations = captures.iter().map(|(_, operation)| operation.id);
-                self.store
-                    .settlement_of(&operations.collect::<Vec<_>>())
-                    .await?
-            },
+            notes: notes(&self.store, &settlement).await?,
+            settlement,
             captures,
         })
     }
@@ -166,10 +167,24 @@ pub(super) async fn settled<T: Settled>(
 ) -> Result<Vec<T>, StoreError> {
     let ids: Vec<OperationId> = shown.iter().map(|(id, _)| *id).collect();
     let settlement = store.settlement_of(&ids).await?;
+    let notes = notes(store, &settlement).await?;
     for (id, shown) in &mut shown {
         if let Some(settlement) = settlement.get(id) {
             shown.settle(settlement);
         }
+        if let Some((batch, item)) = notes.get(id) {
+            shown.note(note(batch, item.clone()));
+        }
     }
     Ok(shown.into_iter().map(|(_, shown)| shown).collect())
+}
+
+/// The notes of what is settled.
+async fn notes(
+    store: &Store,
+    settlement: &HashMap<OperationId, ItemSettlement>,
+) -> Result<HashMap<OperationId, (NotedBatch, SettlementItem)>, StoreError> {
+    let funded = settlement.iter().filter(|(_, item)| item.is_funded);
+    let funded: Vec<OperationId> = funded.map(|(id, _)| *id).collect();
+    store.settled_items(&funded).await
 }

@@ -13,7 +13,6 @@ use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
-use crate::payment::ids::PaymentId;
 use crate::payment::record::Payment;
 use crate::payment::state::PaymentState;
 use crate::store::reads::events::Event;
@@ -38,13 +37,13 @@ pub(super) async fn call(
     let found = found
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::payment_not_found)?;
+    let is_over = is_over(views, &found).await?;
     let stream = Stream {
         views: Arc::clone(views),
         watcher,
-        payment_id: id,
-        version: found.version,
+        payment: found.clone(),
     };
-    let rest = (!is_over(&found.state)).then_some(stream);
+    let rest = (!is_over).then_some(stream);
     let now = shown(views, found).await;
     let rest = rest.filter(|_| now.is_ok());
     let first = once(std::future::ready(now));
@@ -54,9 +53,8 @@ pub(super) async fn call(
 struct Stream {
     views: Arc<PaymentViews>,
     watcher: Watcher,
-    payment_id: PaymentId,
-    /// The payment's, as it was told last.
-    version: i64,
+    /// The payment, as it was told last.
+    payment: Payment,
 }
 
 async fn next(
@@ -68,30 +66,44 @@ async fn next(
             Ok(event) => event,
             Err(ended) => return Some((Err(ended), None)),
         };
-        let payment = event.as_deref().and_then(Event::payment);
-        let Some(payment) = payment.filter(|it| it.id == stream.payment_id).cloned() else {
+        let its = |event: &Arc<Event>| event.payment_id() == Some(stream.payment.id);
+        let Some(event) = event.filter(its) else {
             continue;
         };
-        if payment.version > stream.version {
-            stream.version = payment.version;
-            let rest = !is_over(&payment.state);
-            let told = shown(&stream.views, payment).await;
-            let rest = rest && told.is_ok();
-            return Some((told, rest.then_some(stream)));
+        match event.payment() {
+            Some(payment) if payment.version > stream.payment.version => {
+                stream.payment = payment.clone();
+            }
+            Some(_) => continue,
+            // What is settled of it is told with it; itself it is as before.
+            None => {}
         }
+        let is_over = match is_over(&stream.views, &stream.payment).await {
+            Ok(is_over) => is_over,
+            Err(ended) => return Some((Err(ended), None)),
+        };
+        let told = shown(&stream.views, stream.payment.clone()).await;
+        let rest = !is_over && told.is_ok();
+        return Some((told, rest.then_some(stream)));
     }
 }
 
-/// Whether nothing more can happen to a payment.
-fn is_over(state: &PaymentState) -> bool {
-    matches!(
-        state,
+/// Whether nothing more can happen to a payment, or all of it was given back and both are settled.
+async fn is_over(views: &PaymentViews, payment: &Payment) -> Result<bool, Status> {
+    match payment.state {
         PaymentState::Declined { .. }
-            | PaymentState::Failed { .. }
-            | PaymentState::Voided
-            | PaymentState::Expired
-            | PaymentState::Reversed
-    )
+        | PaymentState::Failed { .. }
+        | PaymentState::Voided
+        | PaymentState::Expired
+        | PaymentState::Reversed => Ok(true),
+        PaymentState::Captured { .. } if payment.amounts.is_refunded_whole() => {
+            let funded = views.store.funded_of(payment.id).await;
+            let funded = funded.map_err(|error| status::of_unavailable(&error))?;
+            let captured_minor = payment.amounts.captured_minor;
+            Ok(funded.captured_minor == captured_minor && funded.refunded_minor == captured_minor)
+        }
+        _ => Ok(false),
+    }
 }
 
 async fn shown(views: &PaymentViews, payment: Payment) -> Result<pb::WatchPaymentResponse, Status> {

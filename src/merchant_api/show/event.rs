@@ -3,7 +3,7 @@
 use super::discrepancy::discrepancy;
 use super::payout::payout;
 use super::refund::refund;
-use super::settlement::batch;
+use super::settlement::{batch, note};
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::merchant_api::read::cursor::Cursors;
@@ -14,7 +14,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::reads::events::{Event, Part, Subject};
 
 /// The kinds of events that happen in this version, as they are recorded and as they are shown.
-pub(crate) const KINDS: [(EventKind, pb::EventKind); 31] = [
+pub(crate) const KINDS: [(EventKind, pb::EventKind); 32] = [
     (
         EventKind::PaymentAuthorized,
         pb::EventKind::PaymentAuthorized,
@@ -47,6 +47,7 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 31] = [
         pb::EventKind::PaymentIncremented,
     ),
     (EventKind::IncrementFailed, pb::EventKind::IncrementFailed),
+    (EventKind::PaymentSettled, pb::EventKind::PaymentSettled),
     (EventKind::BatchClosed, pb::EventKind::BatchClosed),
     (EventKind::BatchSettled, pb::EventKind::BatchSettled),
     (EventKind::BatchDisputed, pb::EventKind::BatchDisputed),
@@ -91,7 +92,11 @@ pub(crate) fn event(
             part: None,
         } => pb::event::Subject::Payment(Box::new(payment((**after).clone()))),
         Subject::Batch(found) => pb::event::Subject::SettlementBatch(batch(found)),
-        Subject::Payout(found) => pb::event::Subject::Payout(payout(found)),
+        Subject::Item(found) => {
+            let (batch, item) = &**found;
+            pb::event::Subject::SettlementNote(note(batch, item.clone()))
+        }
+        Subject::Payout(found, batches) => pb::event::Subject::Payout(payout(found, batches)),
         Subject::Discrepancy {
             discrepancy: found, ..
         } => pb::event::Subject::Discrepancy(discrepancy(found)),

@@ -6,7 +6,7 @@ use super::capture::capture;
 use super::money::money;
 use super::outcome::{decline, failure, pending, pending_reversal};
 use super::release::release;
-use super::settlement::Settled;
+use super::settlement::{Settled, note};
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::operations::later::{is_repeat, numbers_of, numbers_of_authorization};
@@ -19,6 +19,7 @@ use crate::payment::record::{Authorization, CardBrand, CardSummary, Operation, P
 use crate::payment::settlement::ItemSettlement;
 use crate::payment::state::PaymentState;
 use crate::random::HashMap;
+use crate::store::records::settlement::{NotedBatch, SettlementItem};
 
 /// The most captures that a payment shows.
 pub(crate) const MOST_CAPTURES: usize = 100;
@@ -34,6 +35,8 @@ pub(crate) struct Beside {
     pub(crate) captures: Vec<(Capture, Operation)>,
     /// Where the money of these stands.
     pub(crate) settlement: HashMap<OperationId, ItemSettlement>,
+    /// Those that are settled, with their batches.
+    pub(crate) notes: HashMap<OperationId, (NotedBatch, SettlementItem)>,
     /// The operations of those whose host takes only one operation of some kind.
     pub(crate) operations: Vec<Operation>,
 }
@@ -61,6 +64,7 @@ pub(crate) fn payments(
         releases,
         captures,
         settlement,
+        notes,
         operations,
     } = beside;
     let mut earlier: BTreeMap<PaymentId, Vec<Operation>> = BTreeMap::new();
@@ -92,6 +96,9 @@ pub(crate) fn payments(
             let mut shown = capture(made, &operation, is_reversed);
             if let Some(settlement) = settlement.get(&operation.id) {
                 shown.settle(settlement);
+            }
+            if let Some((batch, item)) = notes.get(&operation.id) {
+                shown.note(note(batch, item.clone()));
             }
             shown
         });

@@ -3,11 +3,12 @@
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
+use crate::payment::ids::BatchId;
 use crate::payment::payout::PayoutState;
 use crate::store::merchant_money::Payout;
 
-/// A payout.
-pub(crate) fn payout(found: &Payout) -> pb::Payout {
+/// A payout that pays these batches.
+pub(crate) fn payout(found: &Payout, batches: &[BatchId]) -> pb::Payout {
     pb::Payout {
         payout_id: found.id.to_string(),
         amount: Some(money(found.amount.amount_minor(), found.amount.currency())),
@@ -19,7 +20,7 @@ pub(crate) fn payout(found: &Payout) -> pb::Payout {
             PayoutState::Failed => pb::PayoutState::Failed,
         }
         .into(),
-        batch_ids: Vec::new(),
+        batch_ids: batches.iter().map(ToString::to_string).collect(),
         bank_reference: found.bank_reference.clone().unwrap_or_default(),
         create_time: Some(timestamp(found.created_at)),
         destination: found.destination.clone(),

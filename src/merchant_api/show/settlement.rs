@@ -3,7 +3,7 @@
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
-use crate::payment::ids::{BatchId, SubjectId};
+use crate::payment::ids::SubjectId;
 use crate::payment::settlement::{BatchState, ItemSettlement, SettlementBatch};
 use crate::store::records::settlement::{NotedBatch, SettlementItem};
 
@@ -52,11 +52,8 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
     }
 }
 
-/// An item of a batch that is told by its name, state and fees.
-pub(crate) fn note(
-    (batch_id, batch): (BatchId, &NotedBatch),
-    item: SettlementItem,
-) -> pb::SettlementNote {
+/// An item of a batch.
+pub(crate) fn note(batch: &NotedBatch, item: SettlementItem) -> pb::SettlementNote {
     let signed = match item.kind.is_credit() {
         true => item.amount.amount_minor(),
         false => item.amount.amount_minor().saturating_neg(),
@@ -64,13 +61,13 @@ pub(crate) fn note(
     let shown = |minor| Some(money(minor, item.amount.currency()));
     let amount = shown(signed);
     // An item without fees in a batch whose fees are computed costs nothing.
-    let fees = batch.fees.map(|_| item.fees.unwrap_or_default());
+    let fees = batch.is_charged.then(|| item.fees.unwrap_or_default());
     let fee_minor = fees.map_or(0, |fees| fees.total());
     // What the bank has reported of an item that has no fees of its own.
     let reported = |minor: Option<i64>| minor.filter(|_| item.fees.is_none()).and_then(shown);
     let subject_id = item.subject_id.to_string();
     pb::SettlementNote {
-        batch_id: batch_id.to_string(),
+        batch_id: batch.id.to_string(),
         subject_id: item.payment_id.to_string(),
         merchant_reference: item.merchant_reference,
         rrn: item.rrn.map(|rrn| rrn.to_string()).unwrap_or_default(),
@@ -90,8 +87,17 @@ pub(crate) fn note(
             SubjectId::Refund(_) => pb::settlement_note::Item::RefundId(subject_id),
             SubjectId::Chargeback(_) => pb::settlement_note::Item::ChargebackId(subject_id),
         }),
-        state: state((batch.state, batch.is_funded), item.reject_code.is_some()).into(),
+        state: state(
+            (batch.state, batch.funded_at.is_some()),
+            item.reject_code.is_some(),
+        )
+        .into(),
         reject_code: item.reject_code.unwrap_or_default(),
+        fund_time: batch.funded_at.map(timestamp),
+        payout_id: batch
+            .payout_id
+            .map_or_else(String::new, |it| it.to_string()),
+        bank_reference: batch.bank_reference.clone().unwrap_or_default(),
         ..pb::SettlementNote::default()
     }
 }
@@ -119,6 +125,9 @@ fn state_of(settlement: &ItemSettlement) -> pb::SettlementState {
 pub(crate) trait Settled {
     /// Shows its day and batch.
     fn settle(&mut self, settlement: &ItemSettlement);
+
+    /// Shows its note, once its batch is funded.
+    fn note(&mut self, note: pb::SettlementNote);
 }
 
 impl Settled for pb::Capture {
@@ -126,6 +135,10 @@ impl Settled for pb::Capture {
         self.settlement_state = state_of(settlement).into();
         self.batch_id = settlement.batch_id.to_string();
         self.business_date = settlement.business_date.to_string();
+    }
+
+    fn note(&mut self, note: pb::SettlementNote) {
+        self.settlement_note = Some(note);
     }
 }
 
@@ -136,10 +149,16 @@ impl Settled for pb::Refund {
         self.business_date = settlement.business_date.to_string();
         self.acquirer_reference = settlement.acquirer_reference.clone().unwrap_or_default();
     }
+
+    fn note(&mut self, note: pb::SettlementNote) {
+        self.settlement_note = Some(note);
+    }
 }
 
 impl Settled for pb::Operation {
     fn settle(&mut self, settlement: &ItemSettlement) {
         self.business_date = settlement.business_date.to_string();
     }
+
+    fn note(&mut self, _: pb::SettlementNote) {}
 }

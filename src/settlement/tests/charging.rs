@@ -221,7 +221,7 @@ async fn two_nodes_charge_a_batch_once() {
         scene.sale(eur(10_000), CardBrand::Visa).await;
     }
     let ended = scene.end_day(1).await;
-    let other = scene._database.open().await;
+    let other = scene.database.open().await;
     let nodes = [store, &other].map(|store| {
         let charging = Charging::new(store.clone(), scene.clock(), Vec::new());
         async move { charging.look().await.unwrap() }

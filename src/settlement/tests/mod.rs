@@ -3,6 +3,7 @@
 mod chargebacks;
 mod charging;
 pub(crate) mod payouts;
+mod settlement_notes;
 mod statements;
 mod terms;
 
@@ -65,7 +66,7 @@ pub(crate) fn date(number: u8) -> BusinessDate {
 
 /// A store with the merchant demo-shop.
 pub(crate) struct Scene {
-    _database: TestDatabase,
+    database: TestDatabase,
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
 }
@@ -76,7 +77,7 @@ impl Scene {
         store.insert_merchant(&samples::merchant()).await.unwrap();
         store.open_first_day(&host(), date(1), NOW).await.unwrap();
         Self {
-            _database: database,
+            database,
             store,
             clock: Arc::new(ManualClock::at(NOW)),
         }

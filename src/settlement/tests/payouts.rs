@@ -8,13 +8,14 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use tokio::sync::mpsc;
 
-use super::{Scene, host, on_both, shop};
+use super::{Scene, date, host, on_both, shop};
 use crate::clock::Clock;
 use crate::hosts::Hosts;
 use crate::hosts::tests::bank::Bank;
 use crate::ledger::account::{AccountKind, FeeKind};
 use crate::net::Net;
 use crate::payment::ids::OrderId;
+use crate::payment::moment::BusinessDate;
 use crate::payment::payout::PayoutState;
 use crate::payment::record::CardBrand;
 use crate::payment::samples::{NOW, eur};
@@ -103,6 +104,18 @@ impl Scene {
         listed.await.unwrap()
     }
 
+    /// The dates of the batches that a payout pays.
+    async fn paid_by(&self, payout: &Payout) -> Vec<BusinessDate> {
+        let paid = self.store.batches_paid_by(&[payout.id]).await.unwrap();
+        let mut dates = Vec::new();
+        for id in paid.get(&payout.id).into_iter().flatten() {
+            let batch = self.store.settlement_batch(&shop(), *id).await.unwrap();
+            dates.push(batch.unwrap().key.business_date);
+        }
+        dates.sort_unstable();
+        dates
+    }
+
     async fn notify(&self, bookings: &str) -> Notified {
         self.notify_on("12345678901", bookings).await
     }
@@ -174,6 +187,7 @@ async fn what_is_available_is_paid_out_once(database: TestDatabase) {
         (payout.state, &*payout.destination),
         (PayoutState::Sent, "DE** **** 3000")
     );
+    assert_eq!(scene.paid_by(payout).await, [date(1)]);
     let files: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert_eq!(files.len(), 1, "{files:?}");
     assert_eq!(scene.eur(AccountKind::PayableAvailable).await, 0);
@@ -197,6 +211,7 @@ async fn what_is_available_is_paid_out_once(database: TestDatabase) {
         (eur(1_990), 110)
     );
     assert_eq!(payouts[1].reserve_released_minor, 1_000);
+    assert_eq!(scene.paid_by(&payouts[1]).await, [date(2), date(3)]);
     assert_eq!(scene.eur(AccountKind::Reserve).await, 110);
     let paid = scene
         .store
@@ -351,6 +366,9 @@ async fn the_bank_says_what_became_of_a_payout(database: TestDatabase) {
     scene.clock.advance_ms(1);
     payouts.pay(host(), When::Now).await.unwrap();
     let last = scene.all_payouts().await.remove(2);
+    // It pays what the ones that came back have not.
+    assert_eq!(scene.paid_by(&last).await, [date(1), date(2)]);
+    assert_eq!(scene.paid_by(&ended[0]).await, [date(1)]);
     for _ in 0..2 {
         let failed = refuse(last.order_id.unwrap()).await;
         assert_eq!(failed.unwrap(), [last.id]);

@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 28] = [
+const MIGRATIONS: [Migration; 29] = [
     Migration {
         version: 1,
         name: "payments",
@@ -169,10 +169,15 @@ const MIGRATIONS: [Migration; 28] = [
         name: "risk_counts",
         text: include_str!("../../../migrations/0028_risk_counts.sql"),
     },
+    Migration {
+        version: 29,
+        name: "settled_items",
+        text: include_str!("../../../migrations/0029_settled_items.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 28;
+pub(in crate::store) const NEEDED: i64 = 29;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\
@@ -390,6 +395,15 @@ pub(in crate::store) async fn check(
         needed: NEEDED,
         advice,
     })
+}
+
+/// Version, name and text of the migrations up to a version.
+#[cfg(test)]
+pub(in crate::store) fn up_to(
+    version: i64,
+) -> impl Iterator<Item = (i64, &'static str, &'static str)> {
+    let all = MIGRATIONS.iter().map(|it| (it.version, it.name, it.text));
+    all.take_while(move |(it, _, _)| *it <= version)
 }
 
 fn checksum(migration: &Migration) -> String {

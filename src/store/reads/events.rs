@@ -1,12 +1,15 @@
 //! Events: those of a merchant after a position, those of all between two positions.
 
+use std::hash::Hash;
+
 use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
 
 use crate::payment::capture::Capture;
 use crate::payment::discrepancy::Discrepancy;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{
-    BatchId, CaptureId, MerchantId, OperationId, PaymentId, PayoutId, RefundId, SubjectId,
+    BatchId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, SubjectId,
 };
 use crate::payment::moment::UnixMillis;
 use crate::payment::payout::PayoutState;
@@ -19,18 +22,18 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::merchant_money::Payout;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::RecordedEvent;
 use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::settlement::{NotedBatch, SettlementItem};
 use crate::store::tables::captures::{capture, select_captures};
 use crate::store::tables::columns::{Columns, first_integer};
-use crate::store::tables::events::{EVENT_COLUMNS, Recorded, recorded};
+use crate::store::tables::events::{EVENT_COLUMNS, Of, Recorded, recorded};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
 use crate::store::tables::payouts::payout;
 use crate::store::tables::refunds::{refund, select_refunds};
 use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch};
 use crate::store::tables::settlement_differences::{SELECT_DISCREPANCIES, discrepancy};
 
-/// Something that happened to a merchant's payment, batch or payout.
+/// Something that happened to a merchant's payment, batch, payout or discrepancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its place among all events of the store, from 1.
@@ -53,10 +56,12 @@ pub enum Subject {
         /// The capture or refund that it happened to, as it is now, with the operation that carries it out.
         part: Option<Part>,
     },
+    /// A capture, a refund or a chargeback that is settled, with its batch. The payout of that is the one of now.
+    Item(Box<(NotedBatch, SettlementItem)>),
     /// A settlement batch, as it was right after.
     Batch(Box<SettlementBatch>),
-    /// A payout, as it was right after.
-    Payout(Box<Payout>),
+    /// A payout, as it was right after, and the batches that it pays.
+    Payout(Box<Payout>, Vec<BatchId>),
     /// A discrepancy, as it is now but for its state, which is that right after.
     Discrepancy {
         /// Whose it is.
@@ -72,8 +77,9 @@ impl Event {
     pub fn merchant_id(&self) -> MerchantId {
         match &self.subject {
             Subject::Payment { payment, .. } => payment.merchant_id,
+            Subject::Item(item) => item.0.key.merchant_id,
             Subject::Batch(batch) => batch.key.merchant_id,
-            Subject::Payout(payout) => payout.merchant_id,
+            Subject::Payout(payout, _) => payout.merchant_id,
             Subject::Discrepancy { merchant_id, .. } => *merchant_id,
         }
     }
@@ -83,7 +89,17 @@ impl Event {
     pub fn payment(&self) -> Option<&Payment> {
         match &self.subject {
             Subject::Payment { payment, .. } => Some(payment),
-            Subject::Batch(_) | Subject::Payout(_) | Subject::Discrepancy { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// The payment that it is of, or of whose capture, refund or chargeback; none of others.
+    #[must_use]
+    pub fn payment_id(&self) -> Option<PaymentId> {
+        match &self.subject {
+            Subject::Payment { payment, .. } => Some(payment.id),
+            Subject::Item(item) => Some(item.1.payment_id),
+            _ => None,
         }
     }
 }
@@ -127,7 +143,7 @@ impl Store {
         let mut after = after;
         loop {
             let events = self.recorded_of(merchant, kinds, after, limit).await?;
-            let (count, last) = (events.len(), events.last().map(Recorded::position));
+            let (count, last) = (events.len(), events.last().map(|last| last.position));
             let events = self.with_subjects(events).await?;
             // What an amended report had is gone with its discrepancies: a page of nothing else is not the last one.
             match last {
@@ -210,7 +226,7 @@ impl Store {
         let (mut events, mut unreadable) = (Vec::<Recorded>::new(), Vec::new());
         for row in &rows {
             match recorded(row) {
-                Ok(event) if unreadable.contains(&event.merchant_id()) => {}
+                Ok(event) if unreadable.contains(&event.merchant_id) => {}
                 Ok(event) => events.push(event),
                 Err(error) => {
                     tracing::error!(%error, "An event can't be handed on");
@@ -220,8 +236,8 @@ impl Store {
                 }
             }
         }
-        events.retain(|event| wanted(&event.merchant_id()));
-        let mut merchants: Vec<MerchantId> = events.iter().map(Recorded::merchant_id).collect();
+        events.retain(|event| wanted(&event.merchant_id));
+        let mut merchants: Vec<MerchantId> = events.iter().map(|event| event.merchant_id).collect();
         merchants.sort_unstable();
         merchants.dedup();
         let is_one = merchants.len() == 1;
@@ -254,145 +270,91 @@ impl Store {
 
     /// What never changes of a payment or a batch stands with it, and is read there.
     async fn with_subjects(&self, events: Vec<Recorded>) -> Result<Vec<Event>, StoreError> {
-        let mut ids: Vec<String> = of_payments(&events)
-            .map(|it| it.payment_id.to_string())
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let text = format!("{SELECT_PAYMENTS} WHERE payments.id {IDS}");
-        let payments: Result<HashMap<PaymentId, Payment>, StoreError> = self
-            .of_ids(&text, ids)
-            .await?
-            .iter()
-            .map(|row| payment(row).map(|payment| (payment.id, payment)))
-            .collect();
-        let payments = payments?;
         let parts = self.parts_of(&events).await?;
-        let batches = self.batches_of(&events).await?;
-        let payouts = self.payouts_of(&events).await?;
-        let discrepancies = self.discrepancies_of(&events).await?;
-        let whole = |event: Recorded| match event {
-            Recorded::Payment(event) => {
-                let payment = Payment {
-                    state: event.state,
+        let payments = names_of(&events, |of| match of {
+            Of::Payment(event) => Some(event.payment_id),
+            _ => None,
+        });
+        let text = format!("{SELECT_PAYMENTS} WHERE payments.id {IDS}");
+        let payments = self.by_name(&text, payments, payment, |it| it.id).await?;
+        let items = names_of(&events, |of| match of {
+            Of::Item(operation) => Some(*operation),
+            _ => None,
+        });
+        let items = self.settled_items(&items).await?;
+        let batches = names_of(&events, |of| match of {
+            Of::Batch(id) => Some(*id),
+            _ => None,
+        });
+        let text = format!("{SELECT_BATCHES} WHERE batches.id {IDS}");
+        let batches = self.by_name(&text, batches, batch, |it| it.id).await?;
+        let payouts = names_of(&events, |of| match of {
+            Of::Payout(id) => Some(*id),
+            _ => None,
+        });
+        let paid = self.batches_paid_by(&payouts).await?;
+        let text = format!("SELECT * FROM payouts WHERE id {IDS}");
+        let payouts = self.by_name(&text, payouts, payout, |it| it.id).await?;
+        let discrepancies = names_of(&events, |of| match of {
+            Of::Discrepancy(id, _) => Some(id.clone()),
+            _ => None,
+        });
+        let text = format!("{SELECT_DISCREPANCIES} WHERE id {IDS}");
+        let discrepancies = self.by_name(&text, discrepancies, discrepancy, |it| it.id.clone());
+        let discrepancies = discrepancies.await?;
+        let subject = |recorded: &Recorded| match &recorded.of {
+            Of::Payment(event) => Some(Subject::Payment {
+                payment: Box::new(Payment {
+                    state: event.state.clone(),
                     amounts: event.amounts,
                     version: event.version,
                     updated_at: event.at,
                     ..payments.get(&event.payment_id)?.clone()
-                };
-                Some(Event {
-                    position: event.position,
-                    kind: event.kind,
-                    at: event.at,
-                    subject: Subject::Payment {
-                        payment: Box::new(payment),
-                        part: parts.get(&event.operation_id).cloned(),
-                    },
-                })
+                }),
+                part: parts.get(&event.operation_id).cloned(),
+            }),
+            Of::Item(operation) => Some(Subject::Item(Box::new(items.get(operation)?.clone()))),
+            Of::Batch(id) => {
+                let batch = as_after(recorded.kind, batches.get(id)?);
+                Some(Subject::Batch(Box::new(batch)))
             }
-            Recorded::Batch(event) => {
-                let batch = as_after(event.kind, batches.get(&event.batch_id)?);
-                Some(Event {
-                    position: event.position,
-                    kind: event.kind,
-                    at: event.at,
-                    subject: Subject::Batch(Box::new(batch)),
-                })
+            Of::Payout(id) => {
+                let payout = payout_after(recorded.kind, payouts.get(id)?);
+                let paid = paid.get(id).cloned().unwrap_or_default();
+                Some(Subject::Payout(Box::new(payout), paid))
             }
-            Recorded::Payout(event) => {
-                let payout = payout_after(event.kind, payouts.get(&event.payout_id)?);
-                Some(Event {
-                    position: event.position,
-                    kind: event.kind,
-                    at: event.at,
-                    subject: Subject::Payout(Box::new(payout)),
-                })
-            }
-            Recorded::Discrepancy(event) => {
-                let now = discrepancies.get(&event.discrepancy_id)?;
-                let discrepancy = Discrepancy {
-                    state: event.state,
-                    updated_at: event.at,
-                    ..now.clone()
-                };
-                Some(Event {
-                    position: event.position,
-                    kind: event.kind,
-                    at: event.at,
-                    subject: Subject::Discrepancy {
-                        merchant_id: event.merchant_id,
-                        discrepancy: Box::new(discrepancy),
-                    },
-                })
-            }
+            Of::Discrepancy(id, state) => Some(Subject::Discrepancy {
+                merchant_id: recorded.merchant_id,
+                discrepancy: Box::new(Discrepancy {
+                    state: *state,
+                    updated_at: recorded.at,
+                    ..discrepancies.get(id)?.clone()
+                }),
+            }),
         };
-        Ok(events.into_iter().filter_map(whole).collect())
+        let whole = |recorded: &Recorded| {
+            Some(Event {
+                position: recorded.position,
+                kind: recorded.kind,
+                at: recorded.at,
+                subject: subject(recorded)?,
+            })
+        };
+        Ok(events.iter().filter_map(whole).collect())
     }
 
-    /// The batches that events are about, as they are now.
-    async fn batches_of(
+    /// What `text` selects of these names.
+    async fn by_name<K: Eq + Hash, T>(
         &self,
-        events: &[Recorded],
-    ) -> Result<HashMap<BatchId, SettlementBatch>, StoreError> {
-        let mut ids: Vec<String> = events
-            .iter()
-            .filter_map(|event| match event {
-                Recorded::Batch(event) => Some(event.batch_id.to_string()),
-                Recorded::Payment(_) | Recorded::Payout(_) | Recorded::Discrepancy(_) => None,
-            })
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let text = format!("{SELECT_BATCHES} WHERE batches.id {IDS}");
-        let rows = self.of_ids(&text, ids).await?;
-        let found = rows.iter().map(batch);
-        found
-            .map(|found| found.map(|found| (found.id, found)))
-            .collect()
-    }
-
-    /// The payouts that events are about, as they are now.
-    async fn payouts_of(
-        &self,
-        events: &[Recorded],
-    ) -> Result<HashMap<PayoutId, Payout>, StoreError> {
-        let mut ids: Vec<String> = events
-            .iter()
-            .filter_map(|event| match event {
-                Recorded::Payout(event) => Some(event.payout_id.to_string()),
-                Recorded::Payment(_) | Recorded::Batch(_) | Recorded::Discrepancy(_) => None,
-            })
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let text = format!("SELECT * FROM payouts WHERE id {IDS}");
-        let rows = self.of_ids(&text, ids).await?;
-        let found = rows.iter().map(payout);
-        found
-            .map(|found| found.map(|found| (found.id, found)))
-            .collect()
-    }
-
-    /// The discrepancies that events are about, as they are now.
-    async fn discrepancies_of(
-        &self,
-        events: &[Recorded],
-    ) -> Result<HashMap<String, Discrepancy>, StoreError> {
-        let mut ids: Vec<String> = events
-            .iter()
-            .filter_map(|event| match event {
-                Recorded::Discrepancy(event) => Some(event.discrepancy_id.clone()),
-                Recorded::Payment(_) | Recorded::Batch(_) | Recorded::Payout(_) => None,
-            })
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let text = format!("{SELECT_DISCREPANCIES} WHERE id {IDS}");
-        let rows = self.of_ids(&text, ids).await?;
-        let found = rows.iter().map(discrepancy);
-        found
-            .map(|found| found.map(|found| (found.id.clone(), found)))
-            .collect()
+        text: &str,
+        names: Vec<impl ToString>,
+        read: impl Fn(&AnyRow) -> Result<T, StoreError>,
+        name: impl Fn(&T) -> K,
+    ) -> Result<HashMap<K, T>, StoreError> {
+        let names = names.iter().map(ToString::to_string).collect();
+        let rows = self.of_ids(text, names).await?;
+        let named = |row| read(row).map(|found| (name(&found), found));
+        rows.iter().map(named).collect()
     }
 
     /// The captures and refunds that events are about, by the operations that made the changes.
@@ -400,12 +362,10 @@ impl Store {
         &self,
         events: &[Recorded],
     ) -> Result<HashMap<OperationId, Part>, StoreError> {
-        let mut ids: Vec<String> = of_payments(events)
-            .filter(|event| event.kind.is_of_a_part())
-            .map(|event| event.operation_id.to_string())
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = names_of(events, |of| match of {
+            Of::Payment(event) if event.kind.is_of_a_part() => Some(event.operation_id.to_string()),
+            _ => None,
+        });
         let text = format!(
             "SELECT id, subject_id FROM operations WHERE subject_id IS NOT NULL AND id {IDS}"
         );
@@ -418,24 +378,17 @@ impl Store {
         let (mut captures, mut refunds) = (Vec::new(), Vec::new());
         for (_, subject) in &subjects {
             match subject {
-                SubjectId::Capture(id) => captures.push(id.to_string()),
-                SubjectId::Refund(id) => refunds.push(id.to_string()),
+                SubjectId::Capture(id) => captures.push(*id),
+                SubjectId::Refund(id) => refunds.push(*id),
                 SubjectId::Chargeback(_) => {}
             }
         }
         let text = format!("{} WHERE captures.id {IDS}", select_captures());
-        let rows = self.of_ids(&text, captures).await?;
-        let found = rows.iter().map(capture);
-        let captures: Result<HashMap<CaptureId, (Capture, Operation)>, StoreError> = found
-            .map(|found| found.map(|found| (found.0.id, found)))
-            .collect();
+        let captures: HashMap<CaptureId, (Capture, Operation)> =
+            self.by_name(&text, captures, capture, |it| it.0.id).await?;
         let text = format!("{} WHERE refunds.id {IDS}", select_refunds());
-        let rows = self.of_ids(&text, refunds).await?;
-        let found = rows.iter().map(refund);
-        let refunds: Result<HashMap<RefundId, (Refund, Operation)>, StoreError> = found
-            .map(|found| found.map(|found| (found.0.id, found)))
-            .collect();
-        let (captures, refunds) = (captures?, refunds?);
+        let refunds: HashMap<RefundId, (Refund, Operation)> =
+            self.by_name(&text, refunds, refund, |it| it.0.id).await?;
         let part = |subject: &SubjectId| match subject {
             SubjectId::Capture(id) => {
                 let found = captures.get(id)?.clone();
@@ -452,12 +405,12 @@ impl Store {
     }
 }
 
-/// The events of payments among these.
-fn of_payments(events: &[Recorded]) -> impl Iterator<Item = &RecordedEvent> {
-    events.iter().filter_map(|event| match event {
-        Recorded::Payment(event) => Some(event),
-        Recorded::Batch(_) | Recorded::Payout(_) | Recorded::Discrepancy(_) => None,
-    })
+/// The names of what events are of, each once.
+fn names_of<K: Ord>(events: &[Recorded], name: impl Fn(&Of) -> Option<K>) -> Vec<K> {
+    let mut names: Vec<K> = events.iter().filter_map(|event| name(&event.of)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// A batch as it was right after an event of this kind: its totals don't change.

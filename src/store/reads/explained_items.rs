@@ -32,7 +32,7 @@ pub struct ExplainedItem {
     pub fees: Option<ItemFees>,
     /// What the bank's report of its day says of it; none before that is applied.
     pub report: Option<ItemInReport>,
-    /// The payout that was made first after its batch was funded.
+    /// The payout that pays its batch.
     pub payout: Option<ItemPayout>,
 }
 
@@ -87,11 +87,7 @@ impl Store {
              AND batches.business_date = items.business_date AND batches.merchant_id = items.merchant_id \
              AND batches.currency = items.currency \
              LEFT JOIN settlement_imports AS imports ON imports.id = COALESCE(items.settled_by, batches.report_id) \
-             LEFT JOIN journals ON journals.id = batches.id || ':settled' \
-             LEFT JOIN payouts ON payouts.id = (SELECT later.id FROM payouts AS later \
-                 WHERE later.merchant_id = items.merchant_id AND later.host_id = items.host_id \
-                 AND later.currency = items.currency AND later.made_position > journals.position \
-                 ORDER BY later.made_position LIMIT 1) \
+             LEFT JOIN payouts ON payouts.id = batches.payout_id \
              WHERE items.payment_id = $1 AND items.business_date IS NOT NULL \
              ORDER BY items.at_ms, items.operation_id LIMIT {MAX_PAGE_SIZE}"
         );

@@ -3,13 +3,15 @@
 use sqlx::AssertSqlSafe;
 
 use crate::ledger::account::AccountKind;
-use crate::payment::ids::{HostId, MerchantId, PayoutId};
+use crate::payment::ids::{BatchId, HostId, MerchantId, PayoutId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
+use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::merchant_money::{PayableBalance, Payout, PayoutFilter};
+use crate::store::reads::by_ids::IDS;
 use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
 use crate::store::tables::columns::Columns;
 use crate::store::tables::payouts::payout;
@@ -135,6 +137,28 @@ impl Store {
     ) -> Result<Option<Payout>, StoreError> {
         let found = self.payout_by_id(id).await?;
         Ok(found.filter(|payout| payout.merchant_id == *merchant))
+    }
+
+    /// The batches that payouts pay, or have paid before they came back, by their dates.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn batches_paid_by(
+        &self,
+        payouts: &[PayoutId],
+    ) -> Result<HashMap<PayoutId, Vec<BatchId>>, StoreError> {
+        let text = format!("SELECT payout_id, batch_id FROM payout_batches WHERE payout_id {IDS}");
+        let ids = payouts.iter().map(ToString::to_string).collect();
+        let mut paid = HashMap::<PayoutId, Vec<BatchId>>::default();
+        for row in &self.of_ids(&text, ids).await? {
+            let columns = Columns::of(row, "payout_batches", "payout_id")?;
+            let of_payout = paid.entry(columns.parsed("payout_id")?).or_default();
+            of_payout.push(columns.parsed("batch_id")?);
+        }
+        for batches in paid.values_mut() {
+            batches.sort_unstable();
+        }
+        Ok(paid)
     }
 
     /// A merchant's payouts, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`.

@@ -15,7 +15,9 @@ use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
 use crate::store::records::settlement::{BatchCursor, BatchFilter, NotedBatch};
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
-use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, charged_back, totals};
+use crate::store::tables::settlement_batches::{
+    NOTED_COLUMNS, SELECT_BATCHES, batch, charged_back, noted_batch, totals,
+};
 
 /// What items sum to. The index has all that it needs.
 const SUMS: &str = "SELECT merchant_id, currency, \
@@ -189,8 +191,7 @@ impl Store {
         self.batch_made(merchant, id).await
     }
 
-    /// What a merchant's batch is of, where it stands and what it costs, where that is computed; another merchant's is as if
-    /// it were not there.
+    /// A merchant's batch, as far as its notes need it; another merchant's is as if it were not there.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -201,19 +202,23 @@ impl Store {
     ) -> Result<Option<NotedBatch>, StoreError> {
         if let Some((day, key)) = self.key_not_made(merchant, id).await? {
             return Ok(Some(NotedBatch {
+                id,
                 key,
                 state: state_of(&day),
-                is_funded: false,
-                fees: None,
+                is_charged: false,
+                funded_at: None,
+                payout_id: None,
+                bank_reference: None,
             }));
         }
-        let made = self.batch_made(merchant, id).await?;
-        Ok(made.map(|batch| NotedBatch {
-            key: batch.key,
-            state: batch.state,
-            is_funded: batch.funded_at.is_some(),
-            fees: batch.fees,
-        }))
+        let text = format!(
+            "SELECT {NOTED_COLUMNS}, batches.currency FROM settlement_batches AS batches \
+             LEFT JOIN payouts ON payouts.id = batches.payout_id \
+             WHERE batches.id = $1 AND batches.merchant_id = $2"
+        );
+        let values = [id.to_string().into(), merchant.as_str().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.first().map(noted_batch).transpose()
     }
 
     /// A merchant's batches, by business date and id, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after

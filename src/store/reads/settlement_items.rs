@@ -3,10 +3,11 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::payment::ids::{HostId, MerchantId, OperationId, SubjectId};
+use crate::payment::ids::{HostId, MerchantId, OperationId, PaymentId, SubjectId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::operation::OperationState;
-use crate::payment::settlement::{BatchKey, BatchState, ItemSettlement};
+use crate::payment::settlement::{BatchKey, BatchState, BatchTotals, ItemSettlement};
+use crate::payment::settlement_import::{Difference, DifferenceKind};
 use crate::payment::totals::TotalsKey;
 use crate::random::HashMap;
 use crate::store::Store;
@@ -14,10 +15,28 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::records::lists::MAX_PAGE_SIZE;
-use crate::store::records::settlement::{DatedOtherwise, SettlementItem, UploadedItem};
+use crate::store::records::settlement::{NotedBatch, SettlementItem, UploadedItem};
 use crate::store::tables::columns::Columns;
-use crate::store::tables::settlement_batches::item_fees;
+use crate::store::tables::settlement_batches::{
+    NOTED_COLUMNS, batch_key, item_fees, noted_batch, totals,
+};
 use crate::store::tables::settlement_items::item_kind;
+
+/// What [`item`] reads.
+const ITEM_COLUMNS: &str = "settlement_items.subject_id, settlement_items.payment_id, settlement_items.kind, \
+    settlement_items.amount_minor, settlement_items.currency, payments.merchant_reference, operations.rrn, \
+    operations.state, settlement_items.interchange_minor, settlement_items.scheme_fee_minor, \
+    settlement_items.commission_minor, settlement_items.reject_code, settlement_items.fee_interchange_minor, \
+    settlement_items.fee_scheme_minor, settlement_items.fee_markup_minor, settlement_items.fee_tax_minor";
+
+/// What these are read from.
+const ITEMS: &str = "settlement_items JOIN payments ON payments.id = settlement_items.payment_id \
+    JOIN operations ON operations.id = settlement_items.operation_id";
+
+/// Joins the batches that items are in.
+const THEIR_BATCHES: &str = "settlement_batches AS batches ON batches.host_id = settlement_items.host_id \
+    AND batches.business_date = settlement_items.business_date \
+    AND batches.merchant_id = settlement_items.merchant_id AND batches.currency = settlement_items.currency";
 
 impl Store {
     /// The items of a batch, by the names of their captures and refunds, at most `limit` (1 to [`MAX_PAGE_SIZE`]),
@@ -32,16 +51,12 @@ impl Store {
         after: Option<SubjectId>,
     ) -> Result<Vec<SettlementItem>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let text = "SELECT settlement_items.subject_id, settlement_items.payment_id, settlement_items.kind, \
-            settlement_items.amount_minor, settlement_items.currency, payments.merchant_reference, \
-            operations.rrn, operations.state, settlement_items.interchange_minor, settlement_items.scheme_fee_minor, \
-            settlement_items.commission_minor, settlement_items.reject_code, settlement_items.fee_interchange_minor, \
-            settlement_items.fee_scheme_minor, settlement_items.fee_markup_minor, settlement_items.fee_tax_minor \
-            FROM settlement_items JOIN payments ON payments.id = settlement_items.payment_id \
-            JOIN operations ON operations.id = settlement_items.operation_id \
-            WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
-            AND settlement_items.merchant_id = $3 AND settlement_items.currency = $4 \
-            AND settlement_items.subject_id > $5 ORDER BY settlement_items.subject_id LIMIT $6";
+        let text = format!(
+            "SELECT {ITEM_COLUMNS} FROM {ITEMS} \
+             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
+             AND settlement_items.merchant_id = $3 AND settlement_items.currency = $4 \
+             AND settlement_items.subject_id > $5 ORDER BY settlement_items.subject_id LIMIT $6"
+        );
         let values = [
             batch.host_id.as_str().into(),
             batch.business_date.to_string().into(),
@@ -52,8 +67,54 @@ impl Store {
                 .into(),
             limit.into(),
         ];
-        let rows = self.read(text, &values).await?;
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.iter().map(item).collect()
+    }
+
+    /// The items that operations are and whose batches are funded, each with its batch.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn settled_items(
+        &self,
+        operations: &[OperationId],
+    ) -> Result<HashMap<OperationId, (NotedBatch, SettlementItem)>, StoreError> {
+        let text = format!(
+            "SELECT settlement_items.operation_id, {ITEM_COLUMNS}, {NOTED_COLUMNS} FROM {ITEMS} \
+             JOIN {THEIR_BATCHES} LEFT JOIN payouts ON payouts.id = batches.payout_id \
+             WHERE batches.funded_at_ms IS NOT NULL AND settlement_items.operation_id {IDS}"
+        );
+        let ids = operations.iter().map(ToString::to_string).collect();
+        let rows = self.of_ids(&text, ids).await?;
+        let settled = |row: &AnyRow| {
+            let columns = Columns::of(row, "settlement_items", "operation_id")?;
+            Ok((
+                columns.parsed("operation_id")?,
+                (noted_batch(row)?, item(row)?),
+            ))
+        };
+        rows.iter().map(settled).collect()
+    }
+
+    /// What the items of a payment sum to whose batches are funded.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn funded_of(&self, payment: PaymentId) -> Result<BatchTotals, StoreError> {
+        let text = format!(
+            "SELECT COUNT(CASE WHEN settlement_items.kind = 'CAPTURE' THEN 1 END) AS capture_count, \
+             CAST(COALESCE(SUM(CASE WHEN settlement_items.kind = 'CAPTURE' THEN settlement_items.amount_minor END), 0) AS BIGINT) \
+                 AS captured_minor, \
+             COUNT(CASE WHEN settlement_items.kind = 'REFUND' THEN 1 END) AS refund_count, \
+             CAST(COALESCE(SUM(CASE WHEN settlement_items.kind = 'REFUND' THEN settlement_items.amount_minor END), 0) AS BIGINT) \
+                 AS refunded_minor \
+             FROM settlement_items JOIN {THEIR_BATCHES} \
+             WHERE batches.funded_at_ms IS NOT NULL AND settlement_items.payment_id = $1"
+        );
+        let payment = [payment.to_string().into()];
+        let rows = self.read(AssertSqlSafe(text), &payment).await?;
+        let sums = |row| totals(&Columns::named(row, "settlement_items", String::new()));
+        Ok(rows.first().map(sums).transpose()?.unwrap_or_default())
     }
 
     /// The items behind totals, by the names of their captures and refunds, going on after `after`; `limit` is 1 to
@@ -106,7 +167,8 @@ impl Store {
         rows.iter().map(uploaded_item).collect()
     }
 
-    /// The items of a day that their bank settles under another date, at most `limit`.
+    /// The items of a day that their bank settles under another date, as its answers say (DE 15), at most `limit` (1 to
+    /// [`MAX_PAGE_SIZE`]), going on after the capture or refund `after`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -115,23 +177,36 @@ impl Store {
         host: &HostId,
         date: BusinessDate,
         limit: usize,
-    ) -> Result<Vec<DatedOtherwise>, StoreError> {
-        let text = "SELECT settlement_items.subject_id, settlement_items.bank_date, settlement_items.host_id, \
-            settlement_items.business_date, settlement_items.merchant_id, settlement_items.currency, \
-            business_days.opened_at_ms FROM settlement_items JOIN business_days \
-            ON business_days.host_id = settlement_items.host_id \
-            AND business_days.business_date = settlement_items.business_date \
-            WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
-            AND settlement_items.bank_date IS NOT NULL ORDER BY settlement_items.subject_id LIMIT $3";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let values = [host.as_str().into(), date.to_string().into(), limit.into()];
+        after: &str,
+    ) -> Result<Vec<Difference>, StoreError> {
+        let text = "SELECT operation_id, subject_id, bank_date, merchant_id, currency FROM settlement_items \
+            WHERE host_id = $1 AND business_date = $2 AND bank_date IS NOT NULL AND subject_id > $4 \
+            ORDER BY subject_id LIMIT $3";
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let values = [
+            host.as_str().into(),
+            date.to_string().into(),
+            limit.into(),
+            after.into(),
+        ];
         let rows = self.read(text, &values).await?;
         let dated = |row: &AnyRow| {
             let columns = Columns::of(row, "settlement_items", "subject_id")?;
-            Ok(DatedOtherwise {
-                subject_id: columns.parsed("subject_id")?,
-                batch_id: item_batch(&columns)?.id(columns.moment("opened_at_ms")?),
-                bank_date: columns.parsed("bank_date")?,
+            Ok(Difference {
+                kind: DifferenceKind::DateDiffers,
+                host_id: *host,
+                business_date: date,
+                merchant_id: Some(columns.parsed("merchant_id")?),
+                currency: columns.parsed("currency")?,
+                operation_id: Some(columns.parsed("operation_id")?),
+                subject_id: Some(columns.parsed("subject_id")?),
+                rrn: None,
+                ours: Some(date.to_string()),
+                theirs: Some(columns.text("bank_date")?.to_owned()),
+                line: None,
+                accepted_at: None,
+                rule: None,
+                candidates: Vec::new(),
             })
         };
         rows.iter().map(dated).collect()
@@ -151,17 +226,13 @@ impl Store {
              business_days.cut_at_ms, batches.state AS batch_state, batches.funded_at_ms FROM settlement_items JOIN business_days \
              ON business_days.host_id = settlement_items.host_id \
              AND business_days.business_date = settlement_items.business_date \
-             LEFT JOIN settlement_batches AS batches ON batches.host_id = settlement_items.host_id \
-             AND batches.business_date = settlement_items.business_date \
-             AND batches.merchant_id = settlement_items.merchant_id \
-             AND batches.currency = settlement_items.currency \
-             WHERE settlement_items.operation_id {IDS}"
+             LEFT JOIN {THEIR_BATCHES} WHERE settlement_items.operation_id {IDS}"
         );
         let ids = operations.iter().map(ToString::to_string).collect();
         let rows = self.of_ids(&text, ids).await?;
         let settled = |row: &AnyRow| {
             let columns = Columns::of(row, "settlement_items", "operation_id")?;
-            let key = item_batch(&columns)?;
+            let key = batch_key(&columns)?;
             let made = columns.optional_text("batch_state")?;
             let closed_at = columns.optional_moment("cut_at_ms")?;
             let settlement = ItemSettlement {
@@ -180,16 +251,6 @@ impl Store {
         };
         rows.iter().map(settled).collect()
     }
-}
-
-/// The batch of an item, from a row with its columns.
-fn item_batch(columns: &Columns<'_>) -> Result<BatchKey, StoreError> {
-    Ok(BatchKey {
-        business_date: columns.parsed("business_date")?,
-        host_id: columns.parsed("host_id")?,
-        merchant_id: columns.parsed("merchant_id")?,
-        currency: columns.parsed("currency")?,
-    })
 }
 
 fn uploaded_item(row: &AnyRow) -> Result<UploadedItem, StoreError> {

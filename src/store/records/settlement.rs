@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::lists::InvalidCursor;
 use crate::payment::discrepancy::DiscrepancyState;
-use crate::payment::ids::{BatchId, HostId, ImportId, PaymentId, SubjectId};
+use crate::payment::ids::{BatchId, HostId, ImportId, PaymentId, PayoutId, SubjectId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::reference::Rrn;
@@ -78,17 +78,6 @@ impl FromStr for BatchCursor {
             got: text.chars().take(60).collect(),
         })
     }
-}
-
-/// An item that its bank settles under another date than the day that was open when it counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatedOtherwise {
-    /// The capture or refund.
-    pub subject_id: SubjectId,
-    /// Its batch.
-    pub batch_id: BatchId,
-    /// The date in the bank's answer.
-    pub bank_date: BusinessDate,
 }
 
 /// Where a page of totals ends.
@@ -191,14 +180,20 @@ pub struct SettlementItem {
 /// A batch, as far as the notes of its items need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotedBatch {
+    /// The batch.
+    pub id: BatchId,
     /// What it is of.
     pub key: BatchKey,
     /// Where it stands.
     pub state: BatchState,
-    /// Whether it is funded: its money is available.
-    pub is_funded: bool,
-    /// What its items cost; none before that is computed.
-    pub fees: Option<ItemFees>,
+    /// Whether it is computed what its items cost.
+    pub is_charged: bool,
+    /// When it was funded: its money is available from then on; none before.
+    pub funded_at: Option<UnixMillis>,
+    /// The payout that pays it; none before there is one.
+    pub payout_id: Option<PayoutId>,
+    /// The bank's own reference of that; none before the bank named it.
+    pub bank_reference: Option<String>,
 }
 
 /// How many differences of one kind a report shows.

@@ -9,7 +9,7 @@ use super::text_buffer::TextBuffer;
 use crate::payment::amounts::Amounts;
 use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::event_kind::EventKind;
-use crate::payment::ids::{BatchId, MerchantId, PayoutId};
+use crate::payment::ids::{BatchId, MerchantId, OperationId, PayoutId};
 use crate::payment::moment::UnixMillis;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
@@ -86,101 +86,59 @@ pub(in crate::store) fn event(row: &AnyRow) -> Result<RecordedEvent, StoreError>
     })
 }
 
-/// An event, of a payment, a batch, a payout or a discrepancy.
-pub(in crate::store) enum Recorded {
+/// An event, and what it is of.
+pub(in crate::store) struct Recorded {
+    pub(in crate::store) position: i64,
+    pub(in crate::store) merchant_id: MerchantId,
+    pub(in crate::store) kind: EventKind,
+    pub(in crate::store) at: UnixMillis,
+    pub(in crate::store) of: Of,
+}
+
+/// What an event is of.
+pub(in crate::store) enum Of {
+    /// A payment.
     Payment(RecordedEvent),
-    Batch(BatchEvent),
-    Payout(PayoutEvent),
-    Discrepancy(DiscrepancyEvent),
+    /// The operation of a capture, a refund or a chargeback that is settled.
+    Item(OperationId),
+    /// A batch.
+    Batch(BatchId),
+    /// A payout.
+    Payout(PayoutId),
+    /// A discrepancy, and its state after it. Its name is text: of what an older version has found it is another one than
+    /// today.
+    Discrepancy(String, DiscrepancyState),
 }
 
-/// Something that was done about a discrepancy.
-pub(in crate::store) struct DiscrepancyEvent {
-    pub(in crate::store) position: i64,
-    pub(in crate::store) merchant_id: MerchantId,
-    pub(in crate::store) kind: EventKind,
-    pub(in crate::store) at: UnixMillis,
-    /// Its name: of what an older version has found it is another one than today.
-    pub(in crate::store) discrepancy_id: String,
-    /// The state after it.
-    pub(in crate::store) state: DiscrepancyState,
-}
-
-/// Something that happened to a batch.
-pub(in crate::store) struct BatchEvent {
-    pub(in crate::store) position: i64,
-    pub(in crate::store) merchant_id: MerchantId,
-    pub(in crate::store) kind: EventKind,
-    pub(in crate::store) at: UnixMillis,
-    pub(in crate::store) batch_id: BatchId,
-}
-
-/// Something that happened to a payout.
-pub(in crate::store) struct PayoutEvent {
-    pub(in crate::store) position: i64,
-    pub(in crate::store) merchant_id: MerchantId,
-    pub(in crate::store) kind: EventKind,
-    pub(in crate::store) at: UnixMillis,
-    pub(in crate::store) payout_id: PayoutId,
-}
-
-impl Recorded {
-    /// Where it stands.
-    pub(in crate::store) const fn position(&self) -> i64 {
-        match self {
-            Self::Payment(event) => event.position,
-            Self::Batch(event) => event.position,
-            Self::Payout(event) => event.position,
-            Self::Discrepancy(event) => event.position,
-        }
-    }
-
-    /// Whose event it is.
-    pub(in crate::store) fn merchant_id(&self) -> MerchantId {
-        match self {
-            Self::Payment(event) => event.merchant_id,
-            Self::Batch(event) => event.merchant_id,
-            Self::Payout(event) => event.merchant_id,
-            Self::Discrepancy(event) => event.merchant_id,
-        }
-    }
-}
-
-/// An event of either kind from a row with [`EVENT_COLUMNS`]. Where it is of no payment, what it is of stands in the place of
-/// the operation.
+/// An event from a row with [`EVENT_COLUMNS`]. Where it is of no payment, what it is of stands in the place of the
+/// operation.
 pub(in crate::store) fn recorded(row: &AnyRow) -> Result<Recorded, StoreError> {
+    use EventKind as K;
     let position = Columns::named(row, "events", String::new()).integer("position")?;
     let columns = Columns::named(row, "events", position.to_string());
-    let kind: EventKind = columns.variant("kind")?;
-    if kind == EventKind::DiscrepancyUpdated {
-        let state = columns.text("state_detail")?;
-        let corrupt = || columns.corrupt("state_detail", state, "expected a discrepancy's state");
-        return Ok(Recorded::Discrepancy(DiscrepancyEvent {
-            position,
-            merchant_id: columns.parsed("merchant_id")?,
-            kind,
-            at: columns.moment("at_ms")?,
-            discrepancy_id: columns.text("operation_id")?.to_owned(),
-            state: DiscrepancyState::from_name(state).ok_or_else(corrupt)?,
-        }));
-    }
-    if kind.is_of_a_payout() {
-        return Ok(Recorded::Payout(PayoutEvent {
-            position,
-            merchant_id: columns.parsed("merchant_id")?,
-            kind,
-            at: columns.moment("at_ms")?,
-            payout_id: columns.parsed("operation_id")?,
-        }));
-    }
-    if !kind.is_of_a_batch() {
-        return event(row).map(Recorded::Payment);
-    }
-    Ok(Recorded::Batch(BatchEvent {
+    let kind = columns.variant("kind")?;
+    let of = match kind {
+        K::PaymentSettled => Of::Item(columns.parsed("operation_id")?),
+        K::BatchClosed | K::BatchSettled | K::BatchDisputed => {
+            Of::Batch(columns.parsed("operation_id")?)
+        }
+        K::PayoutMade | K::PayoutPaid | K::PayoutReturned | K::PayoutFailed => {
+            Of::Payout(columns.parsed("operation_id")?)
+        }
+        K::DiscrepancyUpdated => {
+            let state = columns.text("state_detail")?;
+            let corrupt =
+                || columns.corrupt("state_detail", state, "expected a discrepancy's state");
+            let state = DiscrepancyState::from_name(state).ok_or_else(corrupt)?;
+            Of::Discrepancy(columns.text("operation_id")?.to_owned(), state)
+        }
+        _ => Of::Payment(event(row)?),
+    };
+    Ok(Recorded {
         position,
         merchant_id: columns.parsed("merchant_id")?,
         kind,
         at: columns.moment("at_ms")?,
-        batch_id: columns.parsed("operation_id")?,
-    }))
+        of,
+    })
 }

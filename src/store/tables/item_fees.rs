@@ -6,11 +6,11 @@ use sqlx::any::AnyRow;
 
 use super::columns::Columns;
 use super::payments::card_brand;
-use super::settlement_batches::item_fees;
+use super::settlement_batches::{batch_key, item_fees};
 use super::settlement_items::item_kind;
 use crate::payment::ids::{BatchId, HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::settlement::{BatchKey, ItemFees};
+use crate::payment::settlement::ItemFees;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
@@ -257,12 +257,7 @@ fn fee_batch(row: &AnyRow) -> Result<FeeBatch, StoreError> {
     let columns = Columns::of(row, "settlement_batches", "id")?;
     Ok(FeeBatch {
         id: columns.parsed("id")?,
-        key: BatchKey {
-            business_date: columns.parsed("business_date")?,
-            host_id: columns.parsed("host_id")?,
-            merchant_id: columns.parsed("merchant_id")?,
-            currency: columns.parsed("currency")?,
-        },
+        key: batch_key(&columns)?,
         terms_version: columns.optional_integer("fee_terms_version")?,
         plan: columns.optional_text("fee_plan")?,
         computed_to: columns.optional_parsed("fees_to")?,

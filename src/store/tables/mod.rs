@@ -42,4 +42,5 @@ pub(in crate::store) mod settlement_totals;
 mod stores;
 pub(in crate::store) mod text_buffer;
 mod told_discrepancies;
+mod told_items;
 pub(in crate::store) mod used_envelopes;

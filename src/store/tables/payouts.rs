@@ -17,7 +17,8 @@ use crate::store::merchant_money::{AccountText, Payout, PayoutEnd};
 
 impl Store {
     /// Makes a payout out of what its merchant had up to `position`: nothing is written where something moved since, or the
-    /// payout is there. What was due of earlier reserves is given back with it. Whether it is there now.
+    /// payout is there. What was due of earlier reserves is given back with it, and it pays the batches that no payout pays.
+    /// Whether it is there now.
     ///
     /// # Errors
     /// When the database is not available.
@@ -73,7 +74,27 @@ impl Store {
             ],
             returning: false,
         };
-        let mut statements = vec![hold_positions(), insert, release];
+        // What is funded until now is in what is available, which has not moved since it was read.
+        let pay = Statement {
+            text: "UPDATE settlement_batches SET payout_id = $1 WHERE merchant_id = $2 AND host_id = $3 \
+                AND currency = $4 AND funded_at_ms IS NOT NULL AND payout_id IS NULL \
+                AND EXISTS (SELECT 1 FROM payouts AS made JOIN positions \
+                    ON positions.stream = 0 AND made.made_position = positions.next WHERE made.id = $1)",
+            values: vec![
+                id.clone(),
+                payout.merchant_id.as_str().into(),
+                payout.host_id.as_str().into(),
+                currency.code().into(),
+            ],
+            returning: false,
+        };
+        let paid = Statement {
+            text: "INSERT INTO payout_batches (payout_id, batch_id) SELECT payout_id, id FROM settlement_batches \
+                WHERE payout_id = $1 ON CONFLICT DO NOTHING",
+            values: vec![id.clone()],
+            returning: false,
+        };
+        let mut statements = vec![hold_positions(), insert, release, pay, paid];
         let at = payout.created_at;
         let event = (EventKind::PayoutMade, "", at);
         statements.extend(AT_NEXT_POSITION.statements(&id, event, Some(journal)));
@@ -113,7 +134,14 @@ impl Store {
             ],
             returning: false,
         };
-        let mut statements = vec![hold_positions(), ended];
+        // Where it came back, another one pays its batches.
+        let unpaid = Statement {
+            text: "UPDATE settlement_batches SET payout_id = NULL WHERE payout_id = $1 AND EXISTS (SELECT 1 \
+                FROM payouts WHERE payouts.id = $1 AND payouts.state IN ('RETURNED', 'FAILED'))",
+            values: vec![id.clone()],
+            returning: false,
+        };
+        let mut statements = vec![hold_positions(), ended, unpaid];
         let event = (kind, "", end.at);
         statements.extend(AT_NEXT_POSITION.statements(&id, event, Some(journal)));
         self.inner.housekeeping.run(statements).await?;

@@ -22,6 +22,7 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::records::settlement::NotedBatch;
 
 /// The batches that are written in one transaction, so that payments don't wait for more.
 const BATCHES_AT_ONCE: usize = 20;
@@ -32,6 +33,11 @@ pub(in crate::store) const SELECT_BATCHES: &str = "SELECT batches.*, totals.bank
     LEFT JOIN settlement_totals AS totals ON totals.host_id = batches.host_id \
     AND totals.business_date = batches.business_date AND totals.currency = batches.currency \
     AND totals.merchant_id = batches.merchant_id AND totals.terminal_id = ''";
+
+/// What [`noted_batch`] reads but for the currency, of `batches` and the `payouts` that pay them.
+pub(in crate::store) const NOTED_COLUMNS: &str = "batches.id AS batch_id, batches.state AS batch_state, \
+    batches.merchant_id, batches.host_id, batches.business_date, batches.fees_at_ms, batches.funded_at_ms, \
+    batches.payout_id, payouts.bank_reference";
 
 impl Store {
     /// Writes the batches of a day that is closed, each with its event; then that they are made, and the totals that are
@@ -288,12 +294,40 @@ pub(in crate::store) fn item_fees(columns: &Columns<'_>) -> Result<Option<ItemFe
     }))
 }
 
+/// What notes need of a batch, from a row with [`NOTED_COLUMNS`].
+pub(in crate::store) fn noted_batch(row: &AnyRow) -> Result<NotedBatch, StoreError> {
+    let columns = Columns::of(row, "settlement_batches", "batch_id")?;
+    Ok(NotedBatch {
+        id: columns.parsed("batch_id")?,
+        key: batch_key(&columns)?,
+        state: batch_state(&columns, "batch_state")?,
+        is_charged: columns.optional_moment("fees_at_ms")?.is_some(),
+        funded_at: columns.optional_moment("funded_at_ms")?,
+        payout_id: columns.optional_parsed("payout_id")?,
+        bank_reference: columns.optional_text("bank_reference")?,
+    })
+}
+
+/// What a batch is of, from a row with these columns.
+pub(in crate::store) fn batch_key(columns: &Columns<'_>) -> Result<BatchKey, StoreError> {
+    Ok(BatchKey {
+        business_date: columns.parsed("business_date")?,
+        host_id: columns.parsed("host_id")?,
+        merchant_id: columns.parsed("merchant_id")?,
+        currency: columns.parsed("currency")?,
+    })
+}
+
+fn batch_state(columns: &Columns<'_>, name: &'static str) -> Result<BatchState, StoreError> {
+    let state = columns.text(name)?;
+    BatchState::from_name(state)
+        .ok_or_else(|| columns.corrupt(name, state, "expected the state of a batch"))
+}
+
 /// A batch from a row of [`SELECT_BATCHES`].
 pub(in crate::store) fn batch(row: &AnyRow) -> Result<SettlementBatch, StoreError> {
     let columns = Columns::of(row, "settlement_batches", "id")?;
-    let state = columns.text("state")?;
-    let state = BatchState::from_name(state)
-        .ok_or_else(|| columns.corrupt("state", state, "expected the state of a batch"))?;
+    let state = batch_state(&columns, "state")?;
     let ours = totals(&columns)?;
     let bank_totals = match columns.optional_json("bank_totals")? {
         None if columns.optional_text("totals_state")?.as_deref() == Some("IN_BALANCE") => {
@@ -303,12 +337,7 @@ pub(in crate::store) fn batch(row: &AnyRow) -> Result<SettlementBatch, StoreErro
     };
     Ok(SettlementBatch {
         id: columns.parsed("id")?,
-        key: BatchKey {
-            business_date: columns.parsed("business_date")?,
-            host_id: columns.parsed("host_id")?,
-            merchant_id: columns.parsed("merchant_id")?,
-            currency: columns.parsed("currency")?,
-        },
+        key: batch_key(&columns)?,
         state,
         totals: ours,
         charged_back: charged_back(&columns)?,

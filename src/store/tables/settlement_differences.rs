@@ -28,9 +28,12 @@ use crate::store::records::settlement::{DifferenceCount, DiscrepancyFilter};
 pub(in crate::store) const SELECT_DISCREPANCIES: &str = "SELECT settlement_differences.*, (SELECT operations.rrn \
     FROM operations WHERE operations.id = settlement_differences.operation_id) AS item_rrn FROM settlement_differences";
 
+/// Before the capture or refund, the name of a difference that is in no report: the host's answer has another date.
+const DATED: &str = "DE15 ";
+
 impl Store {
-    /// The differences of a host's batches of a date, each with its name, by their names, at most `limit` (1 to
-    /// [`MAX_PAGE_SIZE`]), going on after `after`.
+    /// The differences of a host's batches of a date, each with its name, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going
+    /// on after `after`: first what its report has otherwise, then what the answers of the host have.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -41,17 +44,31 @@ impl Store {
         limit: usize,
         after: &str,
     ) -> Result<Vec<(String, Difference)>, StoreError> {
-        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let text = "SELECT * FROM settlement_differences WHERE host_id = $1 AND business_date = $2 AND id > $3 \
             ORDER BY id LIMIT $4";
-        let values = [
-            host.as_str().into(),
-            date.to_string().into(),
-            after.into(),
-            limit.into(),
-        ];
-        let rows = self.read(text, &values).await?;
-        rows.iter().map(difference).collect()
+        let dated_after = after.strip_prefix(DATED);
+        let mut found = Vec::new();
+        if dated_after.is_none() {
+            let values = [
+                host.as_str().into(),
+                date.to_string().into(),
+                after.into(),
+                i64::try_from(limit).unwrap_or(1).into(),
+            ];
+            let rows = self.read(text, &values).await?;
+            let read: Result<Vec<_>, StoreError> = rows.iter().map(difference).collect();
+            found = read?;
+        }
+        let left = limit.saturating_sub(found.len());
+        if left > 0 {
+            let dated = self.dated_otherwise(host, date, left, dated_after.unwrap_or_default());
+            found.extend(dated.await?.into_iter().map(|dated| {
+                let subject = dated.subject_id.map(|subject| subject.to_string());
+                (format!("{DATED}{}", subject.unwrap_or_default()), dated)
+            }));
+        }
+        Ok(found)
     }
 
     /// How many differences a report shows of each kind.

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use super::make::{COMMITTED, METHOD, NOW, intent};
 use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, config_on_a_wire};
 use super::{fails, on_both};
+use crate::payment::ids::{BatchId, PayoutId};
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationState, SuspendReason};
 use crate::store::Store;
@@ -68,10 +69,15 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "legal_names",
     "told_discrepancies",
     "risk_counts",
+    "settled_items",
 ];
 
 /// Makes a database as version 2 left it.
 pub(super) async fn make_version_2(database: &TestDatabase) {
+    make_version(database, 2).await;
+}
+
+async fn make_version(database: &TestDatabase, version: i64) {
     let engine = database.engine();
     if engine == Engine::Sqlite {
         std::fs::write(database.path(), "").unwrap();
@@ -82,18 +88,7 @@ pub(super) async fn make_version_2(database: &TestDatabase) {
              name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at_ms BIGINT NOT NULL)",
         )
         .await;
-    for (version, name, text) in [
-        (
-            1,
-            "payments",
-            include_str!("../../../migrations/0001_payments.sql"),
-        ),
-        (
-            2,
-            "keyed_tables",
-            include_str!("../../../migrations/0002_keyed_tables.sql"),
-        ),
-    ] {
+    for (version, name, text) in schema::up_to(version) {
         database.execute(&for_engine(engine, text)).await;
         let checksum = hex::encode_lower(digest(&SHA256, text.as_bytes()).as_ref());
         database
@@ -101,6 +96,58 @@ pub(super) async fn make_version_2(database: &TestDatabase) {
                 "INSERT INTO schema_migrations VALUES ({version}, '{name}', '{checksum}', 0)"
             ))
             .await;
+    }
+}
+
+/// Batches that were funded before items were told, and payouts that were made before they named their batches: one is
+/// paid, one came back and is paid by none, and one is funded after the payouts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_version_28_has_funded_is_paid_by_its_payout_and_not_told() {
+    for database in [
+        TestDatabase::empty_sqlite(),
+        TestDatabase::empty_postgres().await,
+    ] {
+        make_version(&database, 28).await;
+        for (number, position) in [(1, 10), (2, 20), (3, 30)] {
+            let batch = BatchId::from_parts(NOW, [number; 10]);
+            database
+                .execute(&format!(
+                    "INSERT INTO settlement_batches (id, merchant_id, host_id, business_date, currency, state, \
+                     capture_count, captured_minor, refund_count, refunded_minor, opened_at_ms, closed_at_ms, \
+                     funded_at_ms) VALUES ('{batch}', 'shop', 'acquirer', '2026-11-0{number}', 'EUR', 'SETTLED', \
+                     1, 100, 0, 0, 0, 0, 7)"
+                ))
+                .await;
+            database
+                .execute(&format!(
+                    "INSERT INTO journals (stream, position, id, at_ms, content_sha256) \
+                     VALUES (0, {position}, '{batch}:settled', 0, '')"
+                ))
+                .await;
+        }
+        let payout = |number| PayoutId::from_parts(NOW, [number; 10]);
+        for (number, position, state) in [(1, 15, "PAID"), (2, 25, "RETURNED")] {
+            let id = payout(number);
+            database
+                .execute(&format!(
+                    "INSERT INTO payouts (id, merchant_id, host_id, currency, amount_minor, reserve_minor, \
+                     reserve_released_minor, state, made_on, arrival_date, account, destination, made_position, \
+                     created_at_ms, version) VALUES ('{id}', 'shop', 'acquirer', 'EUR', 100, 0, 0, '{state}', \
+                     '2026-11-02', '2026-11-03', '', '', {position}, 0, 1)"
+                ))
+                .await;
+        }
+        let report = migrate(&database.config).await.unwrap();
+        assert_eq!(report.applied, ["settled_items"]);
+        let store = database.open().await;
+        let paid = store.batches_paid_by(&[payout(1), payout(2)]).await;
+        let first = BatchId::from_parts(NOW, [1; 10]);
+        assert_eq!(
+            paid.unwrap().into_iter().collect::<Vec<_>>(),
+            [(payout(1), vec![first])]
+        );
+        assert_eq!(store.batches_to_tell(10).await, Ok(vec![]));
+        store.close().await;
     }
 }
 

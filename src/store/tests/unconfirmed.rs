@@ -107,6 +107,12 @@ async fn fees_funding_and_payouts_count_once_though_no_commit_is_confirmed() {
     assert_eq!(events(&store, EventKind::BatchSettled).await, 1);
     assert_eq!(booked(&store, AccountKind::PayableAvailable).await, 2_500);
 
+    // What is in it is told.
+    lose();
+    store.tell_items(batch.id, NOW).await.unwrap();
+    broke();
+    assert_eq!(events(&store, EventKind::PaymentSettled).await, 2);
+
     // A payout.
     let id = PayoutId::from_parts(NOW, [7; 10]);
     let payout = Payout {

@@ -344,6 +344,25 @@ impl<'a> Day<'a> {
         assert_eq!((payouts.len(), &of_merchant), (days, &files.paid));
         assert_eq!(clients.owed().await, BTreeMap::new());
 
+        // Each item is told once, all of them, without a gap.
+        let told = async {
+            while database
+                .count("settlement_batches WHERE told_at_ms IS NULL")
+                .await
+                != 0
+            {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let told = tokio::time::timeout(COME_WITHIN, told).await;
+        told.expect("all items are told");
+        let events = "events JOIN settlement_items AS items ON items.operation_id = events.operation_id \
+            WHERE events.kind = 'PAYMENT_SETTLED'";
+        let items = "settlement_items WHERE business_date IN (SELECT business_date FROM settlement_batches)";
+        assert_eq!(database.count(events).await, database.count(items).await);
+        let told = "events WHERE kind = 'PAYMENT_SETTLED'";
+        assert_eq!(database.count(told).await, database.count(items).await);
+
         let of_day = match self.bank {
             Bank::ByMessage => 1,
             Bank::ByFile => 2,
