@@ -98,7 +98,7 @@ pub(in crate::store) struct Recorded {
 /// What an event is of.
 pub(in crate::store) enum Of {
     /// A payment.
-    Payment(RecordedEvent),
+    Payment(Box<RecordedEvent>),
     /// The operation of a capture, a refund or a chargeback that is settled.
     Item(OperationId),
     /// A batch.
@@ -132,7 +132,7 @@ pub(in crate::store) fn recorded(row: &AnyRow) -> Result<Recorded, StoreError> {
             let state = DiscrepancyState::from_name(state).ok_or_else(corrupt)?;
             Of::Discrepancy(columns.text("operation_id")?.to_owned(), state)
         }
-        _ => Of::Payment(event(row)?),
+        _ => Of::Payment(Box::new(event(row)?)),
     };
     Ok(Recorded {
         position,
