@@ -60,6 +60,7 @@ use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payouts::{PayoutParts, Payouts};
 use crate::settlement::settlement_notes::SettlementNotes;
 use crate::store::Store;
+use crate::store::database::read_kinds::ReadKind;
 use crate::store::numbers::Numbers;
 
 /// Reports of the lines that wait to be recorded; more are logged and lost.
@@ -185,14 +186,16 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             );
         }
     }
+    // The work on settlement reads much, and waits for no payment.
+    let lists = store.reading(ReadKind::Lists);
     let folder = config.settlement.folder(&config.store);
     let discrepancies = Arc::new(Discrepancies::new(
-        store.clone(),
+        lists.clone(),
         Arc::clone(&clock),
         i64::from(config.reconciliation.alone_minor),
     ));
     let imports = Arc::new(ReportImports::new(ReportParts {
-        store: store.clone(),
+        store: lists.clone(),
         hosts: Arc::clone(&hosts),
         files: Arc::clone(&files),
         clock: Arc::clone(&clock),
@@ -202,9 +205,9 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         discrepancies: Arc::clone(&discrepancies),
         corrections: config.reconciliation.corrections.clone(),
     }));
-    let matching = Arc::new(Matching::new(store.clone(), Arc::clone(&clock)));
+    let matching = Arc::new(Matching::new(lists.clone(), Arc::clone(&clock)));
     let statements = Arc::new(StatementImports::new(
-        store.clone(),
+        lists.clone(),
         accounts,
         Arc::clone(&matching),
         Arc::clone(&clock),
@@ -212,33 +215,33 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         folder.clone(),
     ));
     let answers = Arc::new(ClearingAnswers::new(
-        store.clone(),
+        lists.clone(),
         Arc::clone(&hosts),
         Arc::clone(&files),
         Arc::clone(&clock),
     ));
     let clearing = ClearingFiles::new(
-        store.clone(),
+        lists.clone(),
         Arc::clone(&files),
         Arc::clone(&clock),
         folder,
     );
     let days = Arc::new(BusinessDays::new(
-        store.clone(),
+        lists.clone(),
         Arc::clone(&hosts),
         Arc::clone(&clock),
     ));
     let reporting = hosts.ids().filter(|host| files.report(*host).is_some());
-    let charging = Charging::new(store.clone(), Arc::clone(&clock), reporting.collect());
+    let charging = Charging::new(lists.clone(), Arc::clone(&clock), reporting.collect());
     let charging = Arc::new(charging);
     let agreement = Arc::new(Agreement::new(
-        store.clone(),
+        lists.clone(),
         Arc::clone(&hosts),
         numbers,
         Arc::clone(&clock),
     ));
     let funding = Funding::new(
-        store.clone(),
+        lists.clone(),
         Arc::clone(&hosts),
         files,
         clearing,
@@ -247,13 +250,13 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let notes = SettlementNotes::new(store.clone(), Arc::clone(&clock));
     let account_hours = u64::from(config.settlement.account_change_hours);
     let terms = Arc::new(MerchantTerms::new(
-        store.clone(),
+        lists.clone(),
         Arc::clone(&clock),
         random.clone(),
         Duration::from_hours(account_hours),
     ));
     let payouts = Arc::new(Payouts::new(PayoutParts {
-        store: store.clone(),
+        store: lists.clone(),
         hosts: Arc::clone(&hosts),
         clock: Arc::clone(&clock),
         random: random.clone(),
@@ -280,7 +283,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     };
     let serving_operators = operators_door.map(|door| {
         let dependencies = admin_api::server::Dependencies {
-            store: store.clone(),
+            store: lists.clone(),
             lines: Arc::new(Arc::clone(&hosts)),
             hosts: Arc::clone(&hosts),
             custody: Arc::clone(&custody),

@@ -8,14 +8,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::admin_api;
 use crate::config::Config;
 use crate::hosts::profile::HostProfile;
+use crate::store::database::read_kinds::most_readers;
 
 /// Descriptors of the doors' own sockets, the runtime, the log, and the files that are open at once.
 const OTHERS: u64 = 128;
 /// What one connection to the store takes: on SQLite the database, its log and its shared memory.
 const OF_A_STORE_CONNECTION: u64 = 3;
-/// Connections to the store besides those for reading: the writer's, the one for housekeeping, and two that look at the
-/// server when the store is opened.
-const OTHER_STORE_CONNECTIONS: u64 = 4;
+/// Connections to the store besides those for reading: the writer's, the one for housekeeping, the one that cancels
+/// statements, and two that look at the server when the store is opened.
+const OTHER_STORE_CONNECTIONS: u64 = 5;
 
 /// The process may not have as many descriptors as it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +93,7 @@ pub fn needed(config: &Config, profiles: &[HostProfile]) -> u64 {
         None => 0,
     };
     let lines: u64 = profiles.iter().map(|profile| count(profile.lines)).sum();
-    let store = u64::from(config.store.read_connections) + OTHER_STORE_CONNECTIONS;
+    let store = most_readers(config.store.read_connections) + OTHER_STORE_CONNECTIONS;
     [
         count(config.merchant_api.connections),
         count(operators),
@@ -168,6 +169,6 @@ mod tests {
         let operators = u64::try_from(admin_api::server::CONNECTIONS).unwrap();
         assert_eq!(needed(&config, &[]), before + 1000 + operators);
         config.store.read_connections += 1;
-        assert_eq!(needed(&config, &[]), before + 1000 + operators + 3);
+        assert_eq!(needed(&config, &[]), before + 1000 + operators + 9);
     }
 }

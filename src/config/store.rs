@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct StoreConfig {
     /// `sqlite://PATH` or `postgres://USER@HOST/DATABASE`.
     pub url: String,
-    /// Connections for reading, 1 to 64; writing has one of its own.
+    /// Connections that read callers and requests, as many for payments, and as many for lists, 1 to 64; writing has one
+    /// of its own.
     pub read_connections: u32,
     /// The most records that share one transaction, 1 to 1000.
     pub batch_records: usize,

@@ -31,7 +31,7 @@ use super::rpc::settlement_service::SettlementApi;
 use super::rpc::views::PaymentViews;
 use super::rpc::watcher::EventViews;
 use super::transport::api_key::Pepper;
-use super::transport::auth::Authenticator;
+use super::transport::auth::{Authenticator, Directories};
 use super::transport::gate::Gate;
 use super::transport::trailers::Timed;
 use crate::card::envelope::Opener;
@@ -56,9 +56,12 @@ use crate::payment::ids::MerchantId;
 use crate::random::Random;
 use crate::shares::Shares;
 use crate::store::Store;
+use crate::store::database::read_kinds::ReadKind;
 
-/// Payments or lists that are read for one merchant at once; its further calls wait for these.
+/// Payments, captures and refunds that are read for one merchant at once; its further calls wait for these.
 const READS_PER_MERCHANT: usize = 2;
+/// Lists and reports that are read for one merchant at once, beside these.
+const LISTS_PER_MERCHANT: usize = 2;
 /// The services of the API that are served.
 const SERVICES: [&str; 7] = [
     PAYMENT_SERVICE,
@@ -158,40 +161,50 @@ pub async fn serve(
         metrics,
     } = dependencies;
     let calls = metrics.calls();
-    let directory = Arc::new(store.clone());
-    let authenticator = Authenticator::new(directory, pepper, environment, &metrics);
+    let directories = Directories {
+        known: Arc::new(store.reading(ReadKind::Requests)),
+        unknown: Arc::new(store.reading(ReadKind::UnknownCallers)),
+    };
+    let authenticator = Authenticator::new(directories, pepper, environment, &metrics);
     let gate = Arc::new(Gate::new(authenticator, concurrent_calls, &metrics));
     let connection_log = Arc::new(store.clone());
     let reads = Shares::of_their_own(READS_PER_MERCHANT, metrics.bound("reads_of_merchant"));
+    let lists = Shares::of_their_own(LISTS_PER_MERCHANT, metrics.bound("lists_of_merchant"));
+    let listed = store.reading(ReadKind::Lists);
     let balances = BalanceServiceServer::new(BalancesApi {
-        store: store.clone(),
-        reads: reads.clone(),
+        store: listed.clone(),
+        lists: lists.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let settlement = SettlementServiceServer::new(SettlementApi {
-        store: store.clone(),
-        reads: reads.clone(),
+        store: listed.clone(),
+        lists: lists.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let reconciliation = ReconciliationServiceServer::new(ReconciliationApi {
-        store: store.clone(),
-        reads: reads.clone(),
+        store: listed.clone(),
+        lists: lists.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let views = Arc::new(PaymentViews {
         store: store.clone(),
+        hosts: Arc::clone(&hosts),
+        clock: Arc::clone(&clock),
+    });
+    let list_views = Arc::new(PaymentViews {
+        store: listed.clone(),
         hosts,
         clock: Arc::clone(&clock),
     });
     let event_views = Arc::new(EventViews::new(
-        Arc::clone(&views),
+        Arc::clone(&list_views),
         events,
         cursors,
         metrics.bound("streams"),
     ));
     let events = EventServiceServer::new(EventsApi {
         views: Arc::clone(&event_views),
-        reads: reads.clone(),
+        lists: lists.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let payments = PaymentServiceServer::new(PaymentsApi {
@@ -209,14 +222,18 @@ pub async fn serve(
         cancellations: Performer::new(&operations, Cancellation, environment),
         reverses: Performer::new(&operations, Reverse, environment),
         views,
+        list_views,
         events: event_views,
         reads: reads.clone(),
+        lists: lists.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let refunds = RefundServiceServer::new(RefundsApi {
         refunds: Performer::new(&operations, Refund, environment),
         store,
+        listed,
         reads,
+        lists,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let sealing = SealingServiceServer::new(SealingApi {

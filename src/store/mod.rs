@@ -43,7 +43,7 @@ use self::connection_log::ConnectionLog;
 use self::database::Database;
 use self::database::connection::Statement;
 use self::database::engine::Engine;
-use self::database::readers::Readers;
+use self::database::read_kinds::{ReadKind, ReadersByKind};
 use self::database::schema::{self, MigrationReport, WATCH_NODES_FOR};
 use self::database::server;
 use self::database::value::Value;
@@ -67,13 +67,15 @@ pub const ANSWER_TIMEOUT: Duration = writer::ANSWER_TIMEOUT;
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// Whose connections it reads over.
+    reads: ReadKind,
 }
 
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
     writer: Writer,
-    readers: Readers,
+    readers: ReadersByKind,
     housekeeping: Arc<Housekeeping>,
     connection_log: ConnectionLog,
 }
@@ -95,7 +97,7 @@ impl Store {
         check_range("1 to 100000 queued records", config.queued_records, 100_000)?;
         let database = Database::of(config)?;
         let lock = database.lock().await?;
-        let readers = Readers::new(database.clone(), config.read_connections)?;
+        let readers = ReadersByKind::new(&database, config.read_connections)?;
         server::check(&database).await?;
         let mut checking = database.connect_reader(|| true).await?;
         schema::check(database.engine, &mut checking).await?;
@@ -129,7 +131,17 @@ impl Store {
                 readers,
                 housekeeping,
             }),
+            reads: ReadKind::Payments,
         })
+    }
+
+    /// The same store, read over the connections of this kind; at first it is [`ReadKind::Payments`].
+    #[must_use]
+    pub fn reading(&self, kind: ReadKind) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            reads: kind,
+        }
     }
 
     /// Brings the database's schema up to date, and makes the SQLite file, readable by its owner
@@ -267,7 +279,8 @@ impl Store {
         text: impl sqlx::SqlSafeStr,
         values: &[Value],
     ) -> Result<Vec<sqlx::any::AnyRow>, StoreError> {
-        self.inner.readers.read(text.into_sql_str(), values).await
+        let readers = self.inner.readers.of(self.reads);
+        readers.read(text.into_sql_str(), values).await
     }
 }
 

@@ -17,8 +17,8 @@ use crate::shares::Shares;
 pub(crate) struct EventsApi {
     /// Reads and shows events.
     pub(crate) views: Arc<EventViews>,
-    /// Reads of each merchant at once.
-    pub(crate) reads: Shares<MerchantId>,
+    /// Lists that each merchant reads at once.
+    pub(crate) lists: Shares<MerchantId>,
 }
 
 #[async_trait]
@@ -28,7 +28,7 @@ impl EventService for EventsApi {
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
         let merchant = gate::caller(&request)?;
-        let _turn = self.reads.wait(&merchant.id).await;
+        let _turn = self.lists.wait(&merchant.id).await;
         list_events::call(&self.views, request).await
     }
 

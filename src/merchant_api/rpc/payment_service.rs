@@ -24,7 +24,6 @@ use crate::merchant_api::pb::payment_service_server::PaymentService;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::MerchantId;
 use crate::shares::{Place, Shares};
-use crate::store::Store;
 
 /// The service.
 pub(crate) struct PaymentsApi {
@@ -44,21 +43,27 @@ pub(crate) struct PaymentsApi {
     pub(crate) reverses: Performer<Reverse>,
     /// Finds and shows them.
     pub(crate) views: Arc<PaymentViews>,
+    /// Shows lists of them.
+    pub(crate) list_views: Arc<PaymentViews>,
     /// Says what happens to them.
     pub(crate) events: Arc<EventViews>,
-    /// Reads of each merchant at once: its lists hold up no other merchant's.
+    /// Reads of each merchant at once: it holds up no other merchant's.
     pub(crate) reads: Shares<MerchantId>,
+    /// Its lists, likewise.
+    pub(crate) lists: Shares<MerchantId>,
 }
 
 impl PaymentsApi {
-    fn store(&self) -> &Store {
-        &self.views.store
-    }
-
     /// The caller's turn to read.
     async fn turn<T>(&self, request: &Request<T>) -> Result<Place<MerchantId>, Status> {
         let merchant = gate::caller(request)?;
         Ok(self.reads.wait(&merchant.id).await)
+    }
+
+    /// The caller's turn to read a list.
+    async fn list_turn<T>(&self, request: &Request<T>) -> Result<Place<MerchantId>, Status> {
+        let merchant = gate::caller(request)?;
+        Ok(self.lists.wait(&merchant.id).await)
     }
 }
 
@@ -83,8 +88,8 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
-        let _turn = self.turn(&request).await?;
-        list_payments::call(&self.views, request).await
+        let _turn = self.list_turn(&request).await?;
+        list_payments::call(&self.list_views, request).await
     }
 
     async fn lookup_payment(
@@ -99,8 +104,8 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::ListOperationsRequest>,
     ) -> Result<Response<pb::ListOperationsResponse>, Status> {
-        let _turn = self.turn(&request).await?;
-        list_operations::call(self.store(), request).await
+        let _turn = self.list_turn(&request).await?;
+        list_operations::call(&self.list_views.store, request).await
     }
 
     async fn get_capture(
@@ -115,8 +120,8 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::ListCapturesRequest>,
     ) -> Result<Response<pb::ListCapturesResponse>, Status> {
-        let _turn = self.turn(&request).await?;
-        list_captures::call(&self.views, request).await
+        let _turn = self.list_turn(&request).await?;
+        list_captures::call(&self.list_views, request).await
     }
 
     async fn verify_card(

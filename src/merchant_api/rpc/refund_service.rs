@@ -18,8 +18,12 @@ pub(crate) struct RefundsApi {
     pub(crate) refunds: Performer<Refund>,
     /// Finds refunds again.
     pub(crate) store: Store,
+    /// Lists them.
+    pub(crate) listed: Store,
     /// Reads of each merchant at once.
     pub(crate) reads: Shares<MerchantId>,
+    /// Its lists, likewise.
+    pub(crate) lists: Shares<MerchantId>,
 }
 
 impl RefundsApi {
@@ -51,7 +55,8 @@ impl RefundService for RefundsApi {
         &self,
         request: Request<pb::ListRefundsRequest>,
     ) -> Result<Response<pb::ListRefundsResponse>, Status> {
-        let _turn = self.turn(&request).await?;
-        list_refunds::call(&self.store, request).await
+        let merchant = gate::caller(&request)?;
+        let _turn = self.lists.wait(&merchant.id).await;
+        list_refunds::call(&self.listed, request).await
     }
 }

@@ -16,15 +16,15 @@ use crate::store::Store;
 pub(crate) struct SettlementApi {
     /// Has the batches.
     pub(crate) store: Store,
-    /// Reads of each merchant at once.
-    pub(crate) reads: Shares<MerchantId>,
+    /// Lists that each merchant reads at once.
+    pub(crate) lists: Shares<MerchantId>,
 }
 
 impl SettlementApi {
     /// The caller's turn to read.
     async fn turn<T>(&self, request: &Request<T>) -> Result<Place<MerchantId>, Status> {
         let merchant = gate::caller(request)?;
-        Ok(self.reads.wait(&merchant.id).await)
+        Ok(self.lists.wait(&merchant.id).await)
     }
 }
 

@@ -110,12 +110,27 @@ pub(crate) struct Caller {
 
 /// Finds out who is calling.
 pub(crate) struct Authenticator {
-    directory: Arc<dyn MerchantDirectory>,
+    directories: Directories,
     pepper: Pepper,
     environment: Environment,
     keys: Known<String, KnownApiKey>,
     merchants: Known<MerchantId, Arc<Merchant>>,
     unidentified: Shares<IpAddr>,
+}
+
+/// Where callers are looked up.
+pub(crate) struct Directories {
+    /// Those who were known a moment ago.
+    pub(crate) known: Arc<dyn MerchantDirectory>,
+    /// The others. Anybody can make them up, so that their look-ups have a lane of their own.
+    pub(crate) unknown: Arc<dyn MerchantDirectory>,
+}
+
+impl Directories {
+    fn of(&self, is_unknown: bool) -> &dyn MerchantDirectory {
+        let Self { known, unknown } = self;
+        (if is_unknown { unknown } else { known }).as_ref()
+    }
 }
 
 /// What a caller shows.
@@ -128,13 +143,13 @@ struct Credentials<'a> {
 
 impl Authenticator {
     pub(crate) fn new(
-        directory: Arc<dyn MerchantDirectory>,
+        directories: Directories,
         pepper: Pepper,
         environment: Environment,
         metrics: &Metrics,
     ) -> Self {
         Self {
-            directory,
+            directories,
             pepper,
             environment,
             keys: Known::new(),
@@ -195,15 +210,15 @@ impl Authenticator {
     ) -> Result<Caller, Refused> {
         let credentials = self.credentials(headers, connection)?;
         let now = Instant::now();
-        let is_new = credentials
+        let new_key = credentials
             .key
             .as_ref()
-            .is_some_and(|(_, id)| matches!(self.keys.get(id, now), InMemory::Nothing))
-            || credentials
-                .certificate
-                .as_ref()
-                .is_some_and(|id| matches!(self.merchants.get(id, now), InMemory::Nothing));
-        let _place = if is_new {
+            .is_some_and(|(_, id)| matches!(self.keys.get(id, now), InMemory::Nothing));
+        let new_merchant = credentials
+            .certificate
+            .as_ref()
+            .is_some_and(|id| matches!(self.merchants.get(id, now), InMemory::Nothing));
+        let _place = if new_key || new_merchant {
             let place = self.unidentified.take(&connection.share());
             Some(place.ok_or(Refused::Overloaded)?)
         } else {
@@ -211,11 +226,17 @@ impl Authenticator {
         };
         let by_key = match &credentials.key {
             None => None,
-            Some((_, id)) => Some(self.keys.find(id, self.directory.api_key(id)).await?),
+            Some((_, id)) => {
+                let ask = self.directories.of(new_key).api_key(id);
+                Some(self.keys.find(id, ask).await?)
+            }
         };
         let by_certificate = match &credentials.certificate {
             None => None,
-            Some(id) => Some(self.merchants.find(id, self.directory.merchant(id)).await?),
+            Some(id) => {
+                let ask = self.directories.of(new_merchant).merchant(id);
+                Some(self.merchants.find(id, ask).await?)
+            }
         };
         self.judge(&credentials, by_key, by_certificate, connection)
     }

@@ -3,17 +3,20 @@
 //!
 //! - `engine`: SQLite and PostgreSQL; `value`: what statements bind.
 //! - `connection`: a connection, of its database's own type; `many_rows`: statements with many rows.
-//! - `readers`: the connections that read.
+//! - `readers`: the connections that read; [`read_kinds`]: each kind has its own. `canceller`: ends statements that nobody
+//!   waits for.
 //! - [`schema`]: the migrations, carried in the program. `server`: what is needed of a PostgreSQL server.
 //! - `fault`: what an error of the database means.
 //! - `plans`: in tests, whether a statement passes through a whole table.
 
+pub(in crate::store) mod canceller;
 pub(in crate::store) mod connection;
 pub(in crate::store) mod engine;
 pub(in crate::store) mod fault;
 pub(in crate::store) mod many_rows;
 #[cfg(test)]
 mod plans;
+pub mod read_kinds;
 pub(in crate::store) mod readers;
 pub mod schema;
 pub(in crate::store) mod server;

@@ -1,10 +1,10 @@
 //! The connections that read: a bounded number, each lent to one statement at a time. A caller waits for a
-//! bounded time; its place is taken until its statement has really ended, also when it stopped waiting.
+//! bounded time. When it goes away, its statement is ended in the database, and its place is taken until that is so.
 //!
-//! sqlx's own pool is not used, because it can't interrupt the statement of a caller that went away, and
+//! sqlx's own pool is not used, because it can't end the statement of a caller that went away, and
 //! pings each connection when it is given back, without a time limit.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use sqlx::SqlStr;
 use sqlx::any::AnyRow;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::Database;
+use super::canceller::Canceller;
 use super::connection::NativeConnection;
 use super::fault::{Fault, fault};
 use super::value::Value;
@@ -27,13 +29,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that nobody used for this long is not used again: something between here and the
 /// server may have forgotten it.
 const IDLE_KEPT: Duration = Duration::from_secs(120);
-/// How many connections there may be.
-const CONNECTIONS: std::ops::RangeInclusive<u32> = 1..=64;
-
-/// The connections that read.
+/// The connections that read what is of one kind.
 #[derive(Debug)]
 pub(in crate::store) struct Readers {
-    most: u32,
+    most: usize,
     /// One permit for each connection that may be in use.
     permits: Arc<Semaphore>,
     connections: Arc<Connections>,
@@ -42,6 +41,7 @@ pub(in crate::store) struct Readers {
 #[derive(Debug)]
 struct Connections {
     database: Database,
+    canceller: Arc<Canceller>,
     /// The connections that are not in use, the one used last at the end.
     idle: Mutex<Vec<ReadConnection>>,
 }
@@ -51,39 +51,30 @@ struct ReadConnection {
     connection: NativeConnection,
     /// Whether the caller of its statement has stopped waiting.
     given_up: Arc<Mutex<GivenUp>>,
+    /// By which PostgreSQL knows it.
+    backend: Option<i64>,
     idle_since: Instant,
 }
 
 /// Set when the caller of one read has stopped waiting; it interrupts a statement of SQLite.
-type GivenUp = Arc<AtomicBool>;
-
-/// Lives as long as the caller waits.
-struct Caller(GivenUp);
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
+type GivenUp = CancellationToken;
 
 impl Readers {
-    /// At most `most` (1 to 64) connections, of which none is open yet.
-    pub(in crate::store) fn new(database: Database, most: u32) -> Result<Self, StoreError> {
-        let permits = usize::try_from(most)
-            .ok()
-            .filter(|_| CONNECTIONS.contains(&most))
-            .ok_or_else(|| StoreError::Configuration {
-                expected: "1 to 64 read connections",
-                got: most.to_string(),
-            })?;
-        Ok(Self {
+    /// At most `most` connections, of which none is open yet.
+    pub(in crate::store) fn new(
+        database: Database,
+        canceller: Arc<Canceller>,
+        most: usize,
+    ) -> Self {
+        Self {
             most,
-            permits: Arc::new(Semaphore::new(permits)),
+            permits: Arc::new(Semaphore::new(most)),
             connections: Arc::new(Connections {
                 database,
+                canceller,
                 idle: Mutex::default(),
             }),
-        })
+        }
     }
 
     /// All rows that `text` gives.
@@ -95,10 +86,10 @@ impl Readers {
         let reading = async {
             let permit = Arc::clone(&self.permits).acquire_owned();
             let permit = permit.await.map_err(|_| StoreError::Closed)?;
-            // The task goes on when the caller stops waiting, and keeps its place until then.
+            // The task goes on when the caller stops waiting, until the statement has ended.
             let connections = Arc::clone(&self.connections);
-            let given_up = GivenUp::default();
-            let _caller = Caller(Arc::clone(&given_up));
+            let given_up = GivenUp::new();
+            let _caller = given_up.clone().drop_guard();
             let task = tokio::spawn(connections.ask(permit, text, values.to_vec(), given_up));
             task.await.unwrap_or_else(|error| {
                 Err(StoreError::Unavailable {
@@ -115,10 +106,9 @@ impl Readers {
     /// [`StoreError::Closed`].
     pub(in crate::store) async fn close(&self) {
         // The permits come in turn: reads that come now wait behind this.
-        if timeout(CLOSE_TIMEOUT, self.permits.acquire_many(self.most))
-            .await
-            .is_err()
-        {
+        let all = u32::try_from(self.most).unwrap_or(u32::MAX);
+        let ended = timeout(CLOSE_TIMEOUT, self.permits.acquire_many(all));
+        if ended.await.is_err() {
             tracing::warn!("the store was closed before all reads were answered");
         }
         self.permits.close();
@@ -164,15 +154,18 @@ impl Connections {
     async fn connect(&self) -> Result<ReadConnection, StoreError> {
         let given_up = Arc::<Mutex<GivenUp>>::default();
         let watched = Arc::clone(&given_up);
-        let goes_on = move || !lock(&watched).load(Ordering::Relaxed);
+        let goes_on = move || !lock(&watched).is_cancelled();
+        let mut connection = self.database.connect_reader(goes_on).await?;
         Ok(ReadConnection {
-            connection: self.database.connect_reader(goes_on).await?,
+            backend: self.canceller.backend_of(&mut connection).await?,
+            connection,
             given_up,
             idle_since: Instant::now(),
         })
     }
 
-    /// Keeps the connection unless it is lost or its statement was given up.
+    /// Keeps the connection unless it is lost or its statement was cancelled: a cancellation that came too late for
+    /// that one would be for the next.
     async fn ask_on(
         &self,
         mut reader: ReadConnection,
@@ -180,10 +173,19 @@ impl Connections {
         values: &[Value],
         given_up: &GivenUp,
     ) -> Result<Vec<AnyRow>, Fault> {
-        *lock(&reader.given_up) = Arc::clone(given_up);
-        let answer = reader.connection.fetch(text, values).await;
+        *lock(&reader.given_up) = given_up.clone();
+        let (answer, is_cancelled) = {
+            let mut asked = pin!(reader.connection.fetch(text, values));
+            tokio::select! {
+                answer = &mut asked => (answer, false),
+                () = given_up.cancelled() => self.canceller.end(reader.backend, asked).await,
+            }
+        };
         let answer = answer.map_err(|error| fault(self.database.engine, &error));
-        if !matches!(answer, Err(Fault::Lost(_))) && !given_up.load(Ordering::Relaxed) {
+        if is_cancelled {
+            // It goes in any case.
+            let _ = reader.connection.close().await;
+        } else if !matches!(answer, Err(Fault::Lost(_))) {
             reader.idle_since = Instant::now();
             self.idle().push(reader);
         }

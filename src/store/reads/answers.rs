@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use crate::payment::ids::{MerchantId, OperationId};
 use crate::payment::record::{Operation, Payment};
 use crate::store::Store;
+use crate::store::database::read_kinds::ReadKind;
 use crate::store::error::StoreError;
 use crate::store::records::RecordedAnswer;
 use crate::store::tables::columns::Columns;
@@ -30,12 +31,13 @@ impl Store {
                 AND idempotency.request_id = $3"
         );
         let values = [merchant.as_str().into(), method.into(), request_id.into()];
-        let found = self.read(AssertSqlSafe(text), &values).await?;
+        let store = self.reading(ReadKind::Requests);
+        let found = store.read(AssertSqlSafe(text), &values).await?;
         let Some(row) = found.first() else {
             return Ok(None);
         };
         let body_hash = Columns::of(row, "idempotency", "id")?.hash("body_hash")?;
-        let (stored, payment, operation) = self.with_its_answer(row).await?;
+        let (stored, payment, operation) = store.with_its_answer(row).await?;
         let payment_id = payment.id;
         let answer = match stored {
             Some(stored) => Some(stored.of(payment, operation)),
@@ -64,7 +66,8 @@ impl Store {
         let text = "SELECT body_hash FROM idempotency WHERE merchant_id = $1 AND method = $2 \
             AND request_id = $3 AND operation_id = ''";
         let values = [merchant.as_str().into(), method.into(), request_id.into()];
-        let found = self.read(text, &values).await?;
+        let store = self.reading(ReadKind::Requests);
+        let found = store.read(text, &values).await?;
         let hash = |row| Columns::of(row, "idempotency", "body_hash")?.hash("body_hash");
         found.first().map(hash).transpose()
     }
@@ -78,13 +81,14 @@ impl Store {
         id: OperationId,
     ) -> Result<Option<(Box<Payment>, Box<Operation>)>, StoreError> {
         let text = format!("SELECT answer, {OPERATION_COLUMNS} FROM operations WHERE id = $1");
-        let found = self
+        let store = self.reading(ReadKind::Requests);
+        let found = store
             .read(AssertSqlSafe(text), &[id.to_string().into()])
             .await?;
         let Some(row) = found.first() else {
             return Ok(None);
         };
-        let (stored, payment, operation) = self.with_its_answer(row).await?;
+        let (stored, payment, operation) = store.with_its_answer(row).await?;
         Ok(Some(match stored {
             Some(stored) => stored.of(payment, operation),
             None => (Box::new(payment), Box::new(operation)),

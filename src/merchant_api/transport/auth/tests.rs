@@ -102,7 +102,10 @@ fn setting() -> Setting {
     });
     Setting {
         authenticator: Authenticator::new(
-            directory.clone(),
+            Directories {
+                known: directory.clone(),
+                unknown: directory.clone(),
+            },
             pepper,
             Environment::Test,
             &Metrics::new([]),

@@ -14,6 +14,7 @@ use crate::grpc::tls::CertificateIdentity;
 use crate::merchant_api::records::{KnownApiKey, MerchantDirectory};
 use crate::merchant_api::testing::merchant;
 use crate::merchant_api::transport::api_key::Pepper;
+use crate::merchant_api::transport::auth::Directories;
 use crate::metrics::Metrics;
 use crate::payment::ids::{ConnectionId, MerchantId};
 use crate::payment::moment::UnixMillis;
@@ -85,7 +86,11 @@ impl Service<Request<Body>> for Inner {
 
 fn gate(directory: Arc<Directory>, answered_within: Duration) -> Arc<Gate> {
     let (pepper, metrics) = (Pepper::new(&[7; 32]), Metrics::new([]));
-    let authenticator = Authenticator::new(directory, pepper, Environment::Test, &metrics);
+    let directories = Directories {
+        known: directory.clone(),
+        unknown: directory,
+    };
+    let authenticator = Authenticator::new(directories, pepper, Environment::Test, &metrics);
     Arc::new(Gate {
         answered_within,
         body_within: Duration::from_millis(50),
