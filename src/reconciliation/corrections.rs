@@ -30,17 +30,17 @@ impl Discrepancies {
         };
         let mut after: Option<String> = None;
         loop {
-            let found = self.list(&filter, MAX_PAGE_SIZE, after.as_deref()).await?;
-            let Some(last) = found.last() else {
-                return Ok(());
-            };
-            after = Some(last.id.clone());
-            for one in &found {
+            let found = self.list(&filter, MAX_PAGE_SIZE, after.as_ref()).await?;
+            for one in &found.items {
                 let rule = rules.iter().position(|rule| fits(rule, one));
                 let rule = rule.and_then(|place| Some((place, rules.get(place)?)));
                 if let Some((place, rule)) = rule {
                     self.correct_by(rule, place, one).await?;
                 }
+            }
+            after = found.next;
+            if after.is_none() {
+                return Ok(());
             }
         }
     }

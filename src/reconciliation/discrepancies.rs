@@ -9,7 +9,7 @@ use crate::payment::ids::{ImportId, MerchantId};
 use crate::settlement::report::line::ReportLine;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::lists::ListOrder;
+use crate::store::records::lists::{ListOrder, Page};
 use crate::store::records::settlement::{DiscrepancyFilter, KeptReportLine};
 
 /// Why a step is not taken.
@@ -94,13 +94,13 @@ impl Discrepancies {
     pub async fn list(
         &self,
         filter: &DiscrepancyFilter,
-        limit: usize,
-        after: Option<&str>,
-    ) -> Result<Vec<Discrepancy>, StoreError> {
+        page_size: usize,
+        after: Option<&String>,
+    ) -> Result<Page<Discrepancy, String>, StoreError> {
         let order = ListOrder::OldestFirst;
         let listed = self
             .store
-            .list_discrepancies(None, filter, order, limit, after);
+            .list_discrepancies(None, filter, order, page_size, after);
         listed.await
     }
 

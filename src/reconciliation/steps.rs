@@ -265,22 +265,26 @@ impl Discrepancies {
             subject_id: Some(subject),
             ..DiscrepancyFilter::default()
         };
-        let missing = self.list(&filter, MISSED_AT_ONCE, None).await?;
-        let decided = missing.iter().find(|it| {
-            matches!(
-                it.state,
-                DiscrepancyState::Corrected | DiscrepancyState::Proposed
-            )
-        });
-        match decided {
-            None => Ok(()),
-            Some(it) => {
+        let mut after = None;
+        loop {
+            let missing = self.list(&filter, MISSED_AT_ONCE, after.as_ref()).await?;
+            let decided = missing.items.iter().find(|it| {
+                matches!(
+                    it.state,
+                    DiscrepancyState::Corrected | DiscrepancyState::Proposed
+                )
+            });
+            if let Some(it) = decided {
                 let expected = format!(
                     "a capture or refund that is not missed any more, or only in what is open: reopen {} first",
                     it.id
                 );
                 let got = format!("one that is {} there", it.state.name());
-                Err(no_match(&expected, got))
+                return Err(no_match(&expected, got));
+            }
+            after = missing.next;
+            if after.is_none() {
+                return Ok(());
             }
         }
     }

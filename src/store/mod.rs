@@ -7,6 +7,7 @@
 //! - [`reads`]: what reads payments, their operations, what is owed, and what merchants were told.
 //! - [`merchant_money`]: what is kept of merchants' terms, fees and payouts.
 //! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
+//! - `index_walk`: how lists go along an index, and look at a bounded number of rows.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - [`inspection`]: a look at the database that changes nothing.
 //! - `connection_log`: client connections, recorded in the background.
@@ -19,6 +20,7 @@ mod connection_log;
 pub mod database;
 pub mod error;
 mod housekeeping;
+mod index_walk;
 pub mod inspection;
 pub mod merchant_money;
 pub mod numbers;

@@ -89,6 +89,7 @@ mod rotating_master;
 mod sales;
 mod service_manager;
 mod settled_notes;
+mod slow_reads;
 mod statement_readers;
 mod statements;
 mod stopping;

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use crate::admin_api::read::{business_date, host_id, page_token};
 use crate::admin_api::show::discrepancy::discrepancy;
 use crate::admin_api::{gate, pb};
-use crate::grpc::page::{cut, page_size};
+use crate::grpc::page::page_size;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::{Findings, length_of};
 use crate::payment::discrepancy::DiscrepancyState;
@@ -28,12 +28,11 @@ pub(super) async fn call(
     let after = page_token::<String>(found, &request.page_token);
     let read = filter.zip(size).zip(after);
     let ((filter, size), after) = findings.finish(read).map_err(of_invalid_request)?;
-    let found = discrepancies.list(&filter, size + 1, after.as_deref());
-    let found = found.await.map_err(|error| of_unavailable(&error))?;
-    let (found, next_page_token) = cut(found, size, |last| last.id.clone());
+    let page = discrepancies.list(&filter, size, after.as_ref());
+    let page = page.await.map_err(|error| of_unavailable(&error))?;
     Ok(Response::new(pb::ListDiscrepanciesResponse {
-        discrepancies: found.iter().map(discrepancy).collect(),
-        next_page_token,
+        discrepancies: page.items.iter().map(discrepancy).collect(),
+        next_page_token: page.next.unwrap_or_default(),
     }))
 }
 

@@ -1,5 +1,6 @@
 //! Requests for a page of a list.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use super::filter::{self, Conditions};
@@ -50,6 +51,12 @@ impl<F: Conditions, A: FromStr> FilteredList<F, A> {
             })
         })();
         findings.finish(read)
+    }
+
+    /// The token of the page that begins behind `next`; empty where there is none.
+    pub(crate) fn next_page_token(&self, next: Option<impl Display>) -> String {
+        let token = next.map(|next| self.page_tokens.write(next));
+        token.unwrap_or_default()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::page::cut;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::list::FilteredList;
@@ -27,15 +26,12 @@ pub(super) async fn call(
         Some(&merchant.id),
         &list.filter,
         list.order,
-        list.page_size + 1,
-        list.after.as_deref(),
+        list.page_size,
+        list.after.as_ref(),
     );
     let found = found.await.map_err(|error| of_unavailable(&error))?;
-    let (found, next_page_token) = cut(found, list.page_size, |last| {
-        list.page_tokens.write(&last.id)
-    });
     Ok(Response::new(pb::ListDiscrepanciesResponse {
-        discrepancies: found.iter().map(discrepancy).collect(),
-        next_page_token,
+        discrepancies: found.items.iter().map(discrepancy).collect(),
+        next_page_token: list.next_page_token(found.next),
     }))
 }

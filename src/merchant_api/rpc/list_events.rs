@@ -23,13 +23,17 @@ pub(super) async fn call(
     let events = views
         .store()
         .events_of(&merchant.id, kinds.as_deref(), after, page_size);
-    let (events, _) = events
+    let page = events
         .await
         .map_err(|error| status::of_unavailable(&error))?;
     let oldest = views.store().oldest_event(&merchant.id).await;
     let oldest = oldest.map_err(|error| status::of_unavailable(&error))?;
-    let events: Vec<pb::Event> = events.iter().map(|event| views.show(event)).collect();
-    let last = events.last().map(|event| event.cursor.clone());
+    let events: Vec<pb::Event> = page.items.iter().map(|event| views.show(event)).collect();
+    let last = match page.next {
+        // What was passed over is not looked at again.
+        Some(position) => Some(views.cursors.write(position)),
+        None => events.last().map(|event| event.cursor.clone()),
+    };
     Ok(Response::new(pb::ListEventsResponse {
         next_cursor: last.unwrap_or(request.after_cursor),
         oldest_cursor: oldest.map_or_else(String::new, |oldest| views.cursors.write(oldest)),

@@ -30,13 +30,9 @@ pub(super) async fn call(
     payment
         .map_err(unread)?
         .ok_or_else(errors::payment_not_found)?;
-    let operations = store.operations_of(list.payment_id).await;
-    let mut operations = operations.map_err(unread)?;
     // Ids sort by the time at which they were given.
-    operations.sort_by_key(|operation| operation.id);
-    if let Some(after) = list.after {
-        operations.retain(|operation| operation.id > after);
-    }
+    let operations = store.list_operations(list.payment_id, list.page_size + 1, list.after);
+    let operations = operations.await.map_err(unread)?;
     let (operations, next_page_token) = cut(operations, list.page_size, |last| {
         list.page_tokens.write(last.id)
     });

@@ -30,13 +30,13 @@ pub(super) async fn call(
         )
         .await
         .map_err(|error| status::of_unavailable(&error))?;
-    let next = page.next.map(|cursor| list.page_tokens.write(cursor));
+    let next_page_token = list.next_page_token(page.next);
     Ok(Response::new(pb::ListPaymentsResponse {
         payments: views
             .of(page.items)
             .await
             .map_err(|error| status::of_unavailable(&error))?,
-        next_page_token: next.unwrap_or_default(),
+        next_page_token,
     }))
 }
 

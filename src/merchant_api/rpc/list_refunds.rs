@@ -3,7 +3,6 @@
 use tonic::{Request, Response, Status};
 
 use super::views::settled;
-use crate::grpc::page::cut;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::list::FilteredList;
@@ -28,22 +27,17 @@ pub(super) async fn call(
         &merchant.id,
         &list.filter,
         list.order,
-        list.page_size + 1,
+        list.page_size,
         list.after,
     );
     let found = found.await.map_err(|error| of_unavailable(&error))?;
-    let (found, next_page_token) = cut(found, list.page_size, |(last, _)| {
-        list.page_tokens.write(RefundCursor {
-            created_at: last.created_at,
-            id: last.id,
-        })
-    });
     let shown = found
+        .items
         .into_iter()
         .map(|(found, operation)| (operation.id, refund(found, &operation)));
     let shown = settled(store, shown.collect()).await;
     Ok(Response::new(pb::ListRefundsResponse {
         refunds: shown.map_err(|error| of_unavailable(&error))?,
-        next_page_token,
+        next_page_token: list.next_page_token(found.next),
     }))
 }

@@ -166,11 +166,15 @@ impl Watcher {
             .views
             .store()
             .events_of(&self.merchant, None, self.position, PAGE);
-        let (events, may_be_more) = events
+        let page = events
             .await
             .map_err(|error| status::of_unavailable(&error))?;
-        self.reading = may_be_more;
-        self.read.extend(events.into_iter().map(Arc::new));
+        self.reading = page.next.is_some();
+        if let (true, Some(next)) = (page.items.is_empty(), page.next) {
+            // All of them were of what is gone.
+            self.position = next;
+        }
+        self.read.extend(page.items.into_iter().map(Arc::new));
         Ok(())
     }
 

@@ -383,7 +383,12 @@ async fn the_bank_says_what_became_of_a_payout(database: TestDatabase) {
     assert_eq!(failed.return_reason.as_deref(), Some("AM04"));
     assert_eq!(scene.eur(AccountKind::PayableAvailable).await, 12_000);
     assert_eq!(scene.eur(AccountKind::InTransit).await, 0);
-    let (events, _) = scene.store.events_of(&shop(), None, 0, 100).await.unwrap();
+    let events = scene
+        .store
+        .events_of(&shop(), None, 0, 100)
+        .await
+        .unwrap()
+        .items;
     let kinds: Vec<&str> = events.iter().map(|event| event.kind.name()).collect();
     let kinds: Vec<&str> = kinds
         .into_iter()

@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 29] = [
+const MIGRATIONS: [Migration; 30] = [
     Migration {
         version: 1,
         name: "payments",
@@ -174,10 +174,15 @@ const MIGRATIONS: [Migration; 29] = [
         name: "settled_items",
         text: include_str!("../../../migrations/0029_settled_items.sql"),
     },
+    Migration {
+        version: 31,
+        name: "list_indexes",
+        text: include_str!("../../../migrations/0031_list_indexes.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 29;
+pub(in crate::store) const NEEDED: i64 = 31;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

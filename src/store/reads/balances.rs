@@ -1,6 +1,5 @@
 //! Reads what is booked for merchants: balances, and the entries that made them.
 
-use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::ledger::account::AccountKind;
@@ -12,7 +11,8 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::index_walk::{IndexWalk, page};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page};
 use crate::store::tables::columns::{Columns, first_integer};
 
 /// What is booked on an account.
@@ -144,8 +144,8 @@ impl Store {
         self.inner.housekeeping.run(statements).await.map(drop)
     }
 
-    /// What journals changed of what a merchant is owed, going on after the journal `after`; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`].
+    /// What journals changed of what a merchant is owed, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after the
+    /// journal `after`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -154,24 +154,112 @@ impl Store {
         merchant: &MerchantId,
         filter: &EntryFilter,
         order: ListOrder,
-        limit: usize,
+        page_size: usize,
         after: Option<&str>,
-    ) -> Result<Vec<BalanceEntry>, StoreError> {
-        let (text, values) = entries_statement(merchant, filter, order, limit, after);
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let entry = |row: &AnyRow| {
-            let columns = Columns::of(row, "journals", "id")?;
-            Ok(BalanceEntry {
-                journal_id: columns.text("id")?.to_owned(),
-                payment_id: columns.optional_parsed("payment_id")?,
-                business_date: columns.optional_text("business_date")?,
-                at: columns.moment("at_ms")?,
-                currency: columns.parsed("currency")?,
-                amount_minor: columns.integer("owed_minor")?,
-            })
+    ) -> Result<Page<BalanceEntry, String>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
+        let after = match after {
+            Some(journal) => match self.position_of(journal).await? {
+                Some(position) => Some(position),
+                None => return Ok(page(Vec::new(), page_size, |_| String::new(), None)),
+            },
+            None => None,
         };
-        rows.iter().map(entry).collect()
+        let mut walk = match filter.payment_id {
+            Some(payment) => {
+                let mut walk = IndexWalk::new(EVENTS_WITH_JOURNALS, &["events.position"], order);
+                walk.only("events.payment_id =", Some(payment.to_string()));
+                walk
+            }
+            None => {
+                let mut walk = IndexWalk::new("ledger_lines", &["ledger_lines.position"], order);
+                walk.only("ledger_lines.merchant_id =", Some(merchant.as_str()));
+                walk
+            }
+        };
+        walk.after(after.as_ref());
+        let end: Option<i64> = self.end_of_look(&mut walk).await?;
+        if filter.payment_id.is_some() {
+            walk.filtered("ledger_lines.merchant_id", Some(merchant.as_str()));
+        }
+        filter.narrow(&mut walk);
+        let group = format!(
+            " GROUP BY {}, journals.id, journals.business_date, journals.at_ms, events.payment_id, \
+             ledger_lines.currency HAVING SUM(ledger_lines.amount_minor) <> 0",
+            walk.key()
+        );
+        let select = match filter.payment_id {
+            Some(_) => format!("{SELECT_ENTRIES} FROM {EVENTS_WITH_JOURNALS} {LINES_OF_EVENTS}"),
+            None => format!("{SELECT_ENTRIES} {FROM_LINES}"),
+        };
+        let rows = self.walked(&walk, &select, &group, page_size + 1).await?;
+        let items = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let end = match end {
+            Some(position) => self.journal_at(position).await?,
+            None => None,
+        };
+        Ok(page(
+            items,
+            page_size,
+            |last: &BalanceEntry| last.journal_id.clone(),
+            end,
+        ))
     }
+
+    async fn position_of(&self, journal: &str) -> Result<Option<i64>, StoreError> {
+        let text = "SELECT position FROM journals WHERE id = $1";
+        let rows = self.read(text, &[journal.into()]).await?;
+        let position = |row| first_integer(row, "journals", "position", journal);
+        rows.first().map(position).transpose()
+    }
+
+    async fn journal_at(&self, position: i64) -> Result<Option<String>, StoreError> {
+        let text = "SELECT id FROM journals WHERE stream = 0 AND position = $1";
+        let rows = self.read(text, &[position.into()]).await?;
+        let id = |row| Columns::named(row, "journals", position.to_string()).text("id");
+        Ok(rows.first().map(id).transpose()?.map(str::to_owned))
+    }
+}
+
+/// What an entry is read from. What is pending and what is available: a journal that only moves between the two changes
+/// nothing.
+const SELECT_ENTRIES: &str = "SELECT journals.id, journals.business_date, journals.at_ms, events.payment_id, \
+    ledger_lines.currency, CAST(SUM(-ledger_lines.amount_minor) AS BIGINT) AS owed_minor";
+/// All entries of a merchant.
+const FROM_LINES: &str = "FROM ledger_lines \
+    JOIN journals ON journals.stream = 0 AND journals.position = ledger_lines.position \
+    LEFT JOIN events ON events.stream = 0 AND events.position = ledger_lines.position";
+/// Those of one payment.
+const EVENTS_WITH_JOURNALS: &str =
+    "events JOIN journals ON journals.stream = 0 AND journals.position = events.position";
+const LINES_OF_EVENTS: &str =
+    "JOIN ledger_lines ON ledger_lines.stream = 0 AND ledger_lines.position = events.position";
+
+impl EntryFilter {
+    /// Leaves the other entries out.
+    fn narrow(&self, walk: &mut IndexWalk) {
+        walk.only_where("ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE')");
+        let patterns = self.templates.iter().map(|name| format!("%:{name}"));
+        walk.only_like("journals.id", patterns);
+        walk.only("ledger_lines.currency =", self.currency.map(Currency::code));
+        let date = self.business_date.map(|date| date.to_string());
+        walk.only("journals.business_date =", date);
+        let millis = |at: Option<UnixMillis>| at.map(UnixMillis::as_i64);
+        walk.only("journals.at_ms >=", millis(self.created_from));
+        walk.only("journals.at_ms <", millis(self.created_before));
+    }
+}
+
+fn entry(row: &AnyRow) -> Result<BalanceEntry, StoreError> {
+    let columns = Columns::of(row, "journals", "id")?;
+    Ok(BalanceEntry {
+        journal_id: columns.text("id")?.to_owned(),
+        payment_id: columns.optional_parsed("payment_id")?,
+        business_date: columns.optional_text("business_date")?,
+        at: columns.moment("at_ms")?,
+        currency: columns.parsed("currency")?,
+        amount_minor: columns.integer("owed_minor")?,
+    })
 }
 
 fn add(
@@ -207,74 +295,4 @@ fn checkpoint(merchant: &MerchantId, balance: &AccountBalance, position: i64) ->
         ],
         returning: false,
     }
-}
-
-fn entries_statement(
-    merchant: &MerchantId,
-    filter: &EntryFilter,
-    order: ListOrder,
-    limit: usize,
-    after: Option<&str>,
-) -> (String, Vec<Value>) {
-    // What is pending and what is available: a journal that only moves between the two changes nothing.
-    let mut text =
-        "SELECT journals.id, journals.business_date, journals.at_ms, events.payment_id, \
-        ledger_lines.currency, CAST(SUM(-ledger_lines.amount_minor) AS BIGINT) AS owed_minor \
-        FROM ledger_lines \
-        JOIN journals ON journals.stream = 0 AND journals.position = ledger_lines.position \
-        LEFT JOIN events ON events.stream = 0 AND events.position = ledger_lines.position \
-        WHERE ledger_lines.merchant_id = $1 \
-        AND ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE')"
-            .to_owned();
-    let mut values: Vec<Value> = vec![merchant.as_str().into()];
-    if !filter.templates.is_empty() {
-        let patterns = filter.templates.iter().map(|name| format!("%:{name}"));
-        values.extend(patterns.map(Value::from));
-        let one_of: Vec<String> = (2..=values.len())
-            .map(|number| format!("journals.id LIKE ${number}"))
-            .collect();
-        text.push_str(&format!(" AND ({})", one_of.join(" OR ")));
-    }
-    let mut also = |before: &str, value: Value, behind: &str| {
-        values.push(value);
-        text.push_str(&format!(" AND {before} ${}{behind}", values.len()));
-    };
-    if let Some(currency) = filter.currency {
-        also(
-            "ledger_lines.currency =",
-            Value::Static(currency.code()),
-            "",
-        );
-    }
-    if let Some(payment) = filter.payment_id {
-        also("events.payment_id =", payment.to_string().into(), "");
-    }
-    if let Some(date) = filter.business_date {
-        also("journals.business_date =", date.to_string().into(), "");
-    }
-    if let Some(from) = filter.created_from {
-        also("journals.at_ms >=", from.as_i64().into(), "");
-    }
-    if let Some(before) = filter.created_before {
-        also("journals.at_ms <", before.as_i64().into(), "");
-    }
-    let (further, direction) = match order {
-        ListOrder::NewestFirst => ("<", "DESC"),
-        ListOrder::OldestFirst => (">", "ASC"),
-    };
-    if let Some(after) = after {
-        also(
-            &format!("ledger_lines.position {further} (SELECT position FROM journals WHERE id ="),
-            after.into(),
-            ")",
-        );
-    }
-    let limit = limit.clamp(1, MAX_PAGE_SIZE);
-    text.push_str(&format!(
-        " GROUP BY ledger_lines.position, journals.id, journals.business_date, journals.at_ms, \
-        events.payment_id, ledger_lines.currency \
-        HAVING SUM(ledger_lines.amount_minor) <> 0 \
-        ORDER BY ledger_lines.position {direction} LIMIT {limit}"
-    ));
-    (text, values)
 }

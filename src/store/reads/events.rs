@@ -18,11 +18,11 @@ use crate::payment::refund::Refund;
 use crate::payment::settlement::{BatchState, SettlementBatch};
 use crate::random::HashMap;
 use crate::store::Store;
-use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::index_walk::{IndexWalk, page};
 use crate::store::merchant_money::Payout;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page};
 use crate::store::records::settlement::{NotedBatch, SettlementItem};
 use crate::store::tables::captures::{capture, select_captures};
 use crate::store::tables::columns::{Columns, first_integer};
@@ -126,9 +126,8 @@ impl Store {
         rows.first().map(at).transpose()
     }
 
-    /// A merchant's events of these kinds, or of all, after a position, oldest first; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`]. And whether there may be more: some events are of what is gone, so that there are fewer than
-    /// `limit`.
+    /// A merchant's events of these kinds, or of all, after a position, oldest first, `limit` (1 to [`MAX_PAGE_SIZE`]) at a
+    /// time. There may be fewer before the end: some are of what is gone.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -138,46 +137,31 @@ impl Store {
         kinds: Option<&[EventKind]>,
         after: i64,
         limit: usize,
-    ) -> Result<(Vec<Event>, bool), StoreError> {
+    ) -> Result<Page<Event, i64>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let mut after = after;
-        loop {
-            let events = self.recorded_of(merchant, kinds, after, limit).await?;
-            let (count, last) = (events.len(), events.last().map(|last| last.position));
-            let events = self.with_subjects(events).await?;
-            // What an amended report had is gone with its discrepancies: a page of nothing else is not the last one.
-            match last {
-                Some(last) if events.is_empty() && count == limit => after = last,
-                _ => return Ok((events, count == limit)),
-            }
-        }
-    }
-
-    /// The same, without what they are about.
-    async fn recorded_of(
-        &self,
-        merchant: &MerchantId,
-        kinds: Option<&[EventKind]>,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        let mut values: Vec<Value> = vec![merchant.as_str().into(), after.into()];
-        let of_kinds = match kinds {
-            None => String::new(),
-            Some([]) => return Ok(Vec::new()),
+        let mut walk = IndexWalk::new("events", &["events.position"], ListOrder::OldestFirst);
+        walk.only("events.merchant_id =", Some(merchant.as_str()));
+        walk.after(Some(&after));
+        let end = match kinds {
+            // One that does not happen in this version finds nothing.
+            Some([]) => return Ok(page(Vec::new(), limit, |_| after, None)),
             Some(kinds) => {
-                values.extend(kinds.iter().map(|kind| Value::Static(kind.name())));
-                let named: Vec<String> = (3..=values.len()).map(|n| format!("${n}")).collect();
-                format!("AND kind IN ({})", named.join(", "))
+                let end = self.end_of_look(&mut walk).await?;
+                let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+                walk.only_any("events.kind", &names);
+                end
             }
+            // Nothing is passed over.
+            None => None,
         };
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events \
-             WHERE merchant_id = $1 AND position > $2 {of_kinds} \
-             ORDER BY position LIMIT {limit}"
-        );
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(recorded).collect()
+        let select = format!("SELECT {EVENT_COLUMNS} FROM events");
+        let rows = self.walked(&walk, &select, "", limit + 1).await?;
+        let found = rows.iter().map(recorded).collect::<Result<Vec<_>, _>>()?;
+        let found = page(found, limit, Recorded::position, end);
+        Ok(Page {
+            items: self.with_subjects(found.items).await?,
+            next: found.next,
+        })
     }
 
     /// The position that was taken last; 0 before there is one.

@@ -127,6 +127,27 @@ impl Store {
         rows.iter().map(operation).collect()
     }
 
+    /// The exchanges of a payment by their names, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_operations(
+        &self,
+        id: PaymentId,
+        limit: usize,
+        after: Option<OperationId>,
+    ) -> Result<Vec<Operation>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
+        let text = format!(
+            "SELECT {OPERATION_COLUMNS} FROM operations WHERE payment_id = $1 AND id > $2 \
+             ORDER BY id LIMIT {limit}"
+        );
+        let after = after.map_or_else(String::new, |after| after.to_string());
+        let values = [id.to_string().into(), after.into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(operation).collect()
+    }
+
     /// All exchanges of these payments.
     ///
     /// # Errors

@@ -5,16 +5,20 @@ use sqlx::AssertSqlSafe;
 use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::{MerchantId, PaymentId};
 use crate::payment::moment::UnixMillis;
+use crate::payment::money::Currency;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
 use crate::store::Store;
-use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::index_walk::{IndexWalk, page};
 use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
 use crate::store::tables::operations::operation;
 use crate::store::tables::payments::{
     IS_PAYMENT, SELECT_PAYMENTS, custody_entry, payment, select_with_authorizations,
 };
+
+/// What payments are listed by.
+const PAYMENT_ORDER: [&str; 2] = ["payments.created_at_ms", "payments.id"];
 
 /// A payment, and what a later message of it needs.
 #[derive(Debug)]
@@ -104,19 +108,36 @@ impl Store {
         order: ListOrder,
         page_size: usize,
         after: Option<PaymentCursor>,
-    ) -> Result<Page<Payment>, StoreError> {
+    ) -> Result<Page<Payment, PaymentCursor>, StoreError> {
         let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
-        let (text, values) = list_statement(merchant, filter, order, page_size, after);
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let mut items = rows.iter().map(payment).collect::<Result<Vec<_>, _>>()?;
-        // One more than asked for was read, to know whether there is another page.
-        let more = items.len() > page_size;
-        items.truncate(page_size);
-        let next = items.last().filter(|_| more).map(|last| PaymentCursor {
+        let mut walk = IndexWalk::new("payments", &PAYMENT_ORDER, order);
+        walk.only("payments.merchant_id =", Some(merchant.as_str()));
+        let (reference, customer) = (&filter.merchant_reference, &filter.customer_reference);
+        // Each has an index, of which one leads.
+        match (reference.as_deref(), customer.as_deref()) {
+            (None, customer) => walk.only("payments.customer_reference =", customer),
+            (reference, _) => walk.only("payments.merchant_reference =", reference),
+        }
+        let millis = |at: Option<UnixMillis>| at.map(UnixMillis::as_i64);
+        walk.only("payments.created_at_ms >=", millis(filter.created_from));
+        walk.only("payments.created_at_ms <", millis(filter.created_before));
+        walk.after(after.as_ref());
+        let end = self.end_of_look(&mut walk).await?;
+        if reference.is_some() {
+            walk.filtered("payments.customer_reference", customer.as_deref());
+        }
+        walk.only("payments.currency =", filter.currency.map(Currency::code));
+        walk.only_any("payments.state", &filter.states);
+        walk.only_where(IS_PAYMENT);
+        let rows = self
+            .walked(&walk, SELECT_PAYMENTS, "", page_size + 1)
+            .await?;
+        let items = rows.iter().map(payment).collect::<Result<Vec<_>, _>>()?;
+        let place = |last: &Payment| PaymentCursor {
             created_at: last.created_at,
             id: last.id,
-        });
-        Ok(Page { items, next })
+        };
+        Ok(page(items, page_size, place, end))
     }
 
     /// A merchant's payments with this order reference, newest first, at most [`MAX_PAGE_SIZE`].
@@ -128,13 +149,13 @@ impl Store {
         merchant: &MerchantId,
         reference: &str,
     ) -> Result<Vec<Payment>, StoreError> {
-        let text = format!(
-            "{SELECT_PAYMENTS} WHERE merchant_id = $1 AND merchant_reference = $2 AND {IS_PAYMENT} \
-             ORDER BY payments.created_at_ms DESC, payments.id DESC LIMIT {MAX_PAGE_SIZE}"
-        );
-        let values = [merchant.as_str().into(), reference.into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(payment).collect()
+        let filter = PaymentFilter {
+            merchant_reference: Some(reference.to_owned()),
+            ..PaymentFilter::default()
+        };
+        let order = ListOrder::NewestFirst;
+        let listed = self.list_payments(merchant, &filter, order, MAX_PAGE_SIZE, None);
+        Ok(listed.await?.items)
     }
 
     /// A merchant's payments of which an exchange with a host has this RRN, newest first, at most
@@ -157,61 +178,4 @@ impl Store {
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.iter().map(payment).collect()
     }
-}
-
-fn list_statement(
-    merchant: &MerchantId,
-    filter: &PaymentFilter,
-    order: ListOrder,
-    page_size: usize,
-    after: Option<PaymentCursor>,
-) -> (String, Vec<Value>) {
-    let mut text = format!("{SELECT_PAYMENTS} WHERE merchant_id = $1 AND {IS_PAYMENT}");
-    let mut values: Vec<Value> = vec![merchant.as_str().into()];
-    let mut also = |condition: &str, value: Value| {
-        values.push(value);
-        text.push_str(&format!(" AND {condition} ${}", values.len()));
-    };
-    if let Some(from) = filter.created_from {
-        also("payments.created_at_ms >=", from.as_i64().into());
-    }
-    if let Some(before) = filter.created_before {
-        also("payments.created_at_ms <", before.as_i64().into());
-    }
-    if let Some(reference) = &filter.merchant_reference {
-        also("merchant_reference =", reference.as_str().into());
-    }
-    if let Some(reference) = &filter.customer_reference {
-        also("customer_reference =", reference.as_str().into());
-    }
-    if let Some(currency) = filter.currency {
-        also("payments.currency =", currency.code().into());
-    }
-    if !filter.states.is_empty() {
-        let mut names = Vec::with_capacity(filter.states.len());
-        for state in &filter.states {
-            values.push((*state).into());
-            names.push(format!("${}", values.len()));
-        }
-        text.push_str(&format!(" AND payments.state IN ({})", names.join(", ")));
-    }
-    let (direction, beyond) = match order {
-        ListOrder::NewestFirst => ("DESC", "<"),
-        ListOrder::OldestFirst => ("ASC", ">"),
-    };
-    if let Some(after) = after {
-        values.push(after.created_at.as_i64().into());
-        values.push(after.id.to_string().into());
-        text.push_str(&format!(
-            " AND (payments.created_at_ms, payments.id) {beyond} (${}, ${})",
-            values.len() - 1,
-            values.len()
-        ));
-    }
-    values.push(i64::try_from(page_size + 1).unwrap_or(i64::MAX).into());
-    text.push_str(&format!(
-        " ORDER BY payments.created_at_ms {direction}, payments.id {direction} LIMIT ${}",
-        values.len()
-    ));
-    (text, values)
 }

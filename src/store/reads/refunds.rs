@@ -3,13 +3,17 @@
 use sqlx::AssertSqlSafe;
 
 use crate::payment::ids::{MerchantId, RefundId};
+use crate::payment::moment::UnixMillis;
 use crate::payment::record::Operation;
 use crate::payment::refund::Refund;
 use crate::store::Store;
-use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, RefundCursor, RefundFilter};
+use crate::store::index_walk::{IndexWalk, page};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page, RefundCursor, RefundFilter};
 use crate::store::tables::refunds::{refund, select_refunds};
+
+/// What refunds are listed by.
+const REFUND_ORDER: [&str; 2] = ["refunds.created_at_ms", "refunds.id"];
 
 impl Store {
     /// A merchant's refund; another merchant's is as if it were not there.
@@ -30,7 +34,7 @@ impl Store {
         rows.first().map(refund).transpose()
     }
 
-    /// A merchant's refunds, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`.
+    /// A merchant's refunds, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -39,53 +43,38 @@ impl Store {
         merchant: &MerchantId,
         filter: &RefundFilter,
         order: ListOrder,
-        limit: usize,
+        page_size: usize,
         after: Option<RefundCursor>,
-    ) -> Result<Vec<(Refund, Operation)>, StoreError> {
-        let mut text = format!("{} WHERE merchant_id = $1", select_refunds());
-        let mut values: Vec<Value> = vec![merchant.as_str().into()];
-        let moment = |at: Option<crate::payment::moment::UnixMillis>| at.map(|at| at.as_i64());
-        for (condition, value) in [
-            (
-                "refunds.payment_id =",
-                filter.payment_id.map(|id| id.to_string().into()),
-            ),
-            (
-                "merchant_reference =",
-                filter.merchant_reference.as_deref().map(Value::from),
-            ),
-            (
-                "refunds.created_at_ms >=",
-                moment(filter.created_from).map(Value::from),
-            ),
-            (
-                "refunds.created_at_ms <",
-                moment(filter.created_before).map(Value::from),
-            ),
-        ] {
-            if let Some(value) = value {
-                values.push(value);
-                text.push_str(&format!(" AND {condition} ${}", values.len()));
+    ) -> Result<Page<(Refund, Operation), RefundCursor>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
+        let mut walk = IndexWalk::new("refunds", &REFUND_ORDER, order);
+        let payment = filter.payment_id.map(|id| id.to_string());
+        let reference = filter.merchant_reference.as_deref();
+        // Each has an index, of which one leads.
+        match (&payment, reference) {
+            (Some(payment), _) => walk.only("refunds.payment_id =", Some(payment.as_str())),
+            (None, reference) => {
+                walk.only("refunds.merchant_id =", Some(merchant.as_str()));
+                walk.only("refunds.merchant_reference =", reference);
             }
         }
-        let (direction, beyond) = match order {
-            ListOrder::NewestFirst => ("DESC", "<"),
-            ListOrder::OldestFirst => ("ASC", ">"),
-        };
-        if let Some(after) = after {
-            values.push(after.created_at.as_i64().into());
-            values.push(after.id.to_string().into());
-            text.push_str(&format!(
-                " AND (refunds.created_at_ms, refunds.id) {beyond} (${}, ${})",
-                values.len() - 1,
-                values.len()
-            ));
+        let millis = |at: Option<UnixMillis>| at.map(UnixMillis::as_i64);
+        walk.only("refunds.created_at_ms >=", millis(filter.created_from));
+        walk.only("refunds.created_at_ms <", millis(filter.created_before));
+        walk.after(after.as_ref());
+        let end = self.end_of_look(&mut walk).await?;
+        if payment.is_some() {
+            walk.filtered("refunds.merchant_id", Some(merchant.as_str()));
+            walk.filtered("refunds.merchant_reference", reference);
         }
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        text.push_str(&format!(
-            " ORDER BY refunds.created_at_ms {direction}, refunds.id {direction} LIMIT {limit}"
-        ));
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(refund).collect()
+        let rows = self
+            .walked(&walk, &select_refunds(), "", page_size + 1)
+            .await?;
+        let items = rows.iter().map(refund).collect::<Result<Vec<_>, _>>()?;
+        let place = |(last, _): &(Refund, Operation)| RefundCursor {
+            created_at: last.created_at,
+            id: last.id,
+        };
+        Ok(page(items, page_size, place, end))
     }
 }

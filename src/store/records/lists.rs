@@ -100,11 +100,12 @@ impl<Id: FromStr + fmt::Display> FromStr for Cursor<Id> {
     }
 }
 
-/// A part of a list.
+/// A part of a list. A page looks at a bounded number of rows: with a filter it may hold few items or none, and have a
+/// next one all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct Page<T, C> {
     /// The items, in order.
     pub items: Vec<T>,
-    /// Where the next page begins; `None` at the end.
-    pub next: Option<PaymentCursor>,
+    /// Behind which place the next page begins; `None` at the end.
+    pub next: Option<C>,
 }

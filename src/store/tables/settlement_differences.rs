@@ -21,7 +21,8 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::index_walk::{IndexWalk, page};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page};
 use crate::store::records::settlement::{DifferenceCount, DiscrepancyFilter};
 
 /// Discrepancies, as [`discrepancy`] reads them.
@@ -176,8 +177,8 @@ impl Store {
         rows.iter().map(change).collect()
     }
 
-    /// Discrepancies by their names, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`: of a merchant, or of
-    /// all.
+    /// Discrepancies by their names, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`: of a merchant,
+    /// or of all.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -186,48 +187,48 @@ impl Store {
         merchant: Option<&MerchantId>,
         filter: &DiscrepancyFilter,
         order: ListOrder,
-        limit: usize,
-        after: Option<&str>,
-    ) -> Result<Vec<Discrepancy>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let (beyond, direction) = match order {
-            ListOrder::NewestFirst => ("<", "DESC"),
-            ListOrder::OldestFirst => (">", "ASC"),
-        };
-        let mut text = format!("{SELECT_DISCREPANCIES} WHERE 1 = 1");
-        if filter.is_open {
-            text.push_str(" AND state NOT IN ('ACCEPTED', 'CORRECTED')");
-        }
-        let mut values: Vec<Value> = Vec::new();
+        page_size: usize,
+        after: Option<&String>,
+    ) -> Result<Page<Discrepancy, String>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
+        let mut walk = IndexWalk::new(
+            "settlement_differences",
+            &["settlement_differences.id"],
+            order,
+        );
         let import = filter.import_id.map(|it| it.to_string());
-        let subject = filter.subject_id.map(|it| it.to_string());
-        let date = filter.business_date.map(|it| it.to_string());
-        for (condition, value) in [
-            ("merchant_id =", merchant.map(|it| it.as_str().into())),
-            ("host_id =", filter.host_id.map(|it| it.as_str().into())),
-            ("business_date =", date.map(Into::into)),
-            ("kind =", filter.kind.map(|it| it.name().into())),
-            ("state =", filter.state.map(|it| it.name().into())),
-            ("import_id =", import.map(Into::into)),
-            ("subject_id =", subject.map(Into::into)),
-            (
-                "found_at_ms >=",
-                filter.found_from.map(|it| it.as_i64().into()),
-            ),
-            (
-                "found_at_ms <",
-                filter.found_before.map(|it| it.as_i64().into()),
-            ),
-            (&*format!("id {beyond}"), after.map(Into::into)),
-        ] {
-            if let Some(value) = value {
-                values.push(value);
-                text.push_str(&format!(" AND {condition} ${}", values.len()));
-            }
+        // Each has an index, of which one leads.
+        let is_open = "state NOT IN ('ACCEPTED', 'CORRECTED')";
+        match (merchant, &import) {
+            (Some(merchant), _) => walk.only("merchant_id =", Some(merchant.as_str())),
+            (None, _) if filter.is_open => walk.only_where(is_open),
+            (None, import) => walk.only("import_id =", import.as_deref()),
         }
-        text.push_str(&format!(" ORDER BY id {direction} LIMIT {limit}"));
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(discrepancy).collect()
+        walk.after(after);
+        let end = self.end_of_look(&mut walk).await?;
+        walk.filtered("import_id", import);
+        if filter.is_open {
+            walk.only_where(is_open);
+        }
+        walk.filtered("host_id", filter.host_id.as_ref().map(HostId::as_str));
+        let date = filter.business_date.map(|it| it.to_string());
+        walk.filtered("business_date", date);
+        walk.only("kind =", filter.kind.map(DifferenceKind::name));
+        walk.only("state =", filter.state.map(DiscrepancyState::name));
+        let subject = filter.subject_id.map(|it| it.to_string());
+        walk.only("subject_id =", subject);
+        let millis = |at: Option<UnixMillis>| at.map(UnixMillis::as_i64);
+        walk.only("found_at_ms >=", millis(filter.found_from));
+        walk.only("found_at_ms <", millis(filter.found_before));
+        let rows = self
+            .walked(&walk, SELECT_DISCREPANCIES, "", page_size + 1)
+            .await?;
+        let items = rows
+            .iter()
+            .map(discrepancy)
+            .collect::<Result<Vec<_>, _>>()?;
+        let name = |last: &Discrepancy| last.id.clone();
+        Ok(page(items, page_size, name, end))
     }
 
     /// Records a step, and what it changes of what the discrepancy's line is about. Nothing is written where the discrepancy

@@ -123,14 +123,14 @@ async fn entries(
     limit: usize,
 ) -> Vec<(Option<PaymentId>, i64)> {
     let shop: MerchantId = "shop".parse().unwrap();
-    let mut all: Vec<BalanceEntry> = Vec::new();
+    let (mut all, mut after) = (Vec::<BalanceEntry>::new(), None::<String>);
     loop {
-        let after = all.last().map(|last| last.journal_id.clone());
         let page = store.balance_entries(&shop, filter, order, limit, after.as_deref());
         let page = page.await.unwrap();
-        let is_last = page.len() < limit;
-        all.extend(page);
-        if is_last {
+        assert!(page.items.len() <= limit);
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }

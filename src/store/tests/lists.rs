@@ -2,10 +2,13 @@
 
 use super::make::{NOW, approved, declined, intent_at};
 use super::on_both;
-use crate::payment::ids::{MerchantId, PaymentId};
+use crate::payment::event_kind::EventKind;
+use crate::payment::ids::{ImportId, MerchantId, PaymentId};
 use crate::payment::money::Money;
 use crate::store::Store;
-use crate::store::records::lists::{ListOrder, PaymentCursor, PaymentFilter};
+use crate::store::reads::balances::EntryFilter;
+use crate::store::records::lists::{ListOrder, PaymentCursor, PaymentFilter, RefundFilter};
+use crate::store::records::settlement::DiscrepancyFilter;
 use crate::store::testing::TestDatabase;
 
 on_both!(pages_hold_each_payment_once, filters_find_what_they_say);
@@ -125,6 +128,75 @@ async fn filters_find_what_they_say(database: TestDatabase) {
         .await
         .unwrap();
     assert_eq!(by_rrn, vec![intents[3].payment.clone()]);
+}
+
+/// Which index SQLite takes is looked at while it runs (`database/plans.rs`).
+#[tokio::test]
+async fn whatever_is_filtered_by_a_list_goes_along_an_index() {
+    let store = TestDatabase::sqlite().await.open().await;
+    let shop = shop();
+    let intent = intent_at("shop", NOW);
+    let payment_id = intent.payment.id;
+    let operation = intent.operation.id.to_string();
+    for order in [ListOrder::NewestFirst, ListOrder::OldestFirst] {
+        for conditions in 0..64_u32 {
+            let has = |place: u32| conditions & (1 << place) != 0;
+            let reference = has(0).then(|| "order".to_owned());
+            let created_from = has(1).then_some(NOW);
+            let created_before = has(2).then_some(NOW);
+            let currency = has(3).then(|| "EUR".parse().unwrap());
+            let id = has(4).then_some(payment_id);
+            let after = has(5).then_some(PaymentCursor {
+                created_at: NOW,
+                id: payment_id,
+            });
+            let filter = PaymentFilter {
+                states: id.map_or(vec![], |_| vec!["VOIDED"]),
+                created_from,
+                created_before,
+                merchant_reference: reference.clone(),
+                customer_reference: currency.map(|_| "anna".into()),
+                currency,
+            };
+            let listed = store.list_payments(&shop, &filter, order, 10, after).await;
+            assert_eq!(listed.unwrap().items, []);
+            let filter = RefundFilter {
+                payment_id: id,
+                merchant_reference: reference.clone(),
+                created_from,
+                created_before,
+            };
+            let listed = store.list_refunds(&shop, &filter, order, 10, None).await;
+            assert_eq!(listed.unwrap().items, []);
+            let filter = EntryFilter {
+                currency,
+                payment_id: id,
+                templates: reference.map_or(vec![], |_| vec!["capture"]),
+                business_date: None,
+                created_from,
+                created_before,
+            };
+            let after = after.map(|_| &*operation);
+            let listed = store.balance_entries(&shop, &filter, order, 10, after);
+            assert_eq!(listed.await.unwrap().items, []);
+            let filter = DiscrepancyFilter {
+                is_open: has(0),
+                import_id: has(3).then(|| ImportId::from_parts(NOW, [1; 10])),
+                found_from: created_from,
+                found_before: created_before,
+                ..DiscrepancyFilter::default()
+            };
+            for merchant in [Some(&shop), None] {
+                let after = after.map(str::to_owned);
+                let listed = store.list_discrepancies(merchant, &filter, order, 10, after.as_ref());
+                assert_eq!(listed.await.unwrap().items, []);
+            }
+        }
+    }
+    let kinds = [EventKind::PaymentVoided];
+    let listed = store.events_of(&shop, Some(&kinds), 0, 10).await;
+    assert_eq!(listed.unwrap().items, []);
+    store.close().await;
 }
 
 #[test]
