@@ -169,6 +169,12 @@ impl IndexWalk {
         let place: Vec<String> = (first..=self.values.len())
             .map(|number| format!("${number}"))
             .collect();
+        // PostgreSQL has no idea how few rows are between two places, unless a single column says so.
+        if let [column, _, ..] = self.key {
+            let or_equal = operator.trim_end_matches('=');
+            let condition = format!("{column} {or_equal}= ${first}");
+            self.conditions.push(condition);
+        }
         let (key, place) = (self.key(), place.join(", "));
         self.conditions
             .push(format!("({key}) {operator} ({place})"));

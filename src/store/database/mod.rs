@@ -66,8 +66,11 @@ const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET statement_timeou
     SET lock_timeout = 3000; SET idle_in_transaction_session_timeout = 2000; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
     SET jit = off; SET client_min_messages = warning";
+/// What is read is bounded by an index, and few rows are expected of filters: no plan may scan a table for them. Workers of
+/// the server's own would be beyond the bound of readers.
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
-    SET statement_timeout = 4000; SET jit = off; SET client_min_messages = warning";
+    SET statement_timeout = 4000; SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0; \
+    SET jit = off; SET client_min_messages = warning";
 
 /// Shorter than the writer's: nobody waits for it, and one statement must not delay a heartbeat for long. A cutover
 /// holds the row of the positions, as writers do.

@@ -10,7 +10,7 @@ use crate::store::error::StoreError;
 /// How many connections of a kind there may be.
 const CONNECTIONS: std::ops::RangeInclusive<u32> = 1..=64;
 /// Connections that look up callers who are not known: anybody can make these up.
-const OF_UNKNOWN_CALLERS: usize = 2;
+const OF_UNKNOWN_CALLERS: u32 = 2;
 
 /// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,8 @@ pub enum ReadKind {
 
 /// How many connections read at the most, where the settings say so many for a kind.
 #[must_use]
-pub const fn most_readers(of_a_kind: u32) -> u64 {
-    // Widening, and `From` is not const.
-    3 * of_a_kind as u64 + OF_UNKNOWN_CALLERS as u64
+pub fn most_readers(of_a_kind: u32) -> u64 {
+    3 * u64::from(of_a_kind) + u64::from(OF_UNKNOWN_CALLERS)
 }
 
 /// The connections that read, of each kind.
@@ -45,13 +44,12 @@ pub(in crate::store) struct ReadersByKind {
 impl ReadersByKind {
     /// At most `most` (1 to 64) connections of each kind, of which none is open yet.
     pub(in crate::store) fn new(database: &Database, most: u32) -> Result<Self, StoreError> {
-        let most = usize::try_from(most)
-            .ok()
-            .filter(|_| CONNECTIONS.contains(&most))
-            .ok_or_else(|| StoreError::Configuration {
+        if !CONNECTIONS.contains(&most) {
+            return Err(StoreError::Configuration {
                 expected: "1 to 64 read connections",
                 got: most.to_string(),
-            })?;
+            });
+        }
         let canceller = Arc::new(Canceller::new(database.clone()));
         let readers = |most| Readers::new(database.clone(), Arc::clone(&canceller), most);
         Ok(Self {

@@ -32,7 +32,7 @@ const IDLE_KEPT: Duration = Duration::from_secs(120);
 /// The connections that read what is of one kind.
 #[derive(Debug)]
 pub(in crate::store) struct Readers {
-    most: usize,
+    most: u32,
     /// One permit for each connection that may be in use.
     permits: Arc<Semaphore>,
     connections: Arc<Connections>,
@@ -61,14 +61,11 @@ type GivenUp = CancellationToken;
 
 impl Readers {
     /// At most `most` connections, of which none is open yet.
-    pub(in crate::store) fn new(
-        database: Database,
-        canceller: Arc<Canceller>,
-        most: usize,
-    ) -> Self {
+    pub(in crate::store) fn new(database: Database, canceller: Arc<Canceller>, most: u32) -> Self {
+        let permits = usize::try_from(most).unwrap_or(1);
         Self {
             most,
-            permits: Arc::new(Semaphore::new(most)),
+            permits: Arc::new(Semaphore::new(permits)),
             connections: Arc::new(Connections {
                 database,
                 canceller,
@@ -106,8 +103,7 @@ impl Readers {
     /// [`StoreError::Closed`].
     pub(in crate::store) async fn close(&self) {
         // The permits come in turn: reads that come now wait behind this.
-        let all = u32::try_from(self.most).unwrap_or(u32::MAX);
-        let ended = timeout(CLOSE_TIMEOUT, self.permits.acquire_many(all));
+        let ended = timeout(CLOSE_TIMEOUT, self.permits.acquire_many(self.most));
         if ended.await.is_err() {
             tracing::warn!("the store was closed before all reads were answered");
         }

@@ -133,7 +133,8 @@ async fn filters_find_what_they_say(database: TestDatabase) {
 /// Which index SQLite takes is looked at while it runs (`database/plans.rs`).
 #[tokio::test]
 async fn whatever_is_filtered_by_a_list_goes_along_an_index() {
-    let store = TestDatabase::sqlite().await.open().await;
+    let database = TestDatabase::sqlite().await;
+    let store = database.open().await;
     let shop = shop();
     let intent = intent_at("shop", NOW);
     let payment_id = intent.payment.id;
