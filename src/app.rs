@@ -20,9 +20,12 @@ use tokio::sync::{mpsc, watch};
 
 use self::flow_table::flow_table;
 use self::issue::{pepper, sealer};
-use self::parts::{Parts, StartError, host_files, paying_account, statement_accounts};
+use self::parts::{
+    Parts, StartError, host_files, master_key_file, paying_account, statement_accounts,
+};
 use self::running::{Running, follow_readiness};
 use crate::admin_api;
+use crate::admin_api::sealing_keys::{SealingKeyBook, SealingKeyParts};
 use crate::card::envelope::Opener;
 use crate::card::fingerprint::Fingerprints;
 use crate::card::key_folder::KeyFolder;
@@ -163,6 +166,16 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let counts = CountExchange::new(Arc::clone(&limits), store.clone(), Arc::clone(&clock));
     let counts = Arc::new(counts);
     counts.catch_up().await?;
+    let sealing_keys = Arc::new(SealingKeyBook::new(SealingKeyParts {
+        folder: config.card.sealing_keys.clone(),
+        keeps_rsa: config.card.rsa_sealing_key,
+        master_key: Arc::clone(&parts.master_key),
+        master_key_file: master_key_file(config, &parts.master_key),
+        opener: Arc::clone(&opener),
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        random: random.clone(),
+    }));
     let numbers = Numbers::new(store.clone(), NUMBERS_AT_ONCE);
     let operations = Arc::new(Operations::new(OperationsParts {
         store: store.clone(),
@@ -302,6 +315,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             ends: Arc::new(move || reload::ends(&sources)),
             reloading: Arc::clone(&reloading),
             limits,
+            counts: Arc::clone(&counts),
+            sealing_keys: Arc::clone(&sealing_keys),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -322,6 +337,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
     tokio::spawn(opener.watch_keys_until(stopping.clone()));
+    tokio::spawn(sealing_keys.look_until(stopping.clone()));
     tokio::spawn(Arc::clone(&counts).exchange_until(stopping.clone()));
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));

@@ -1,6 +1,8 @@
 //! Reading requests. The wire format stops here: what passes has been checked field by field, and a request
 //! that does not pass is told everything that is wrong with it at once.
 
+use std::net::IpAddr;
+
 use iso8583::hex;
 use prost::Message;
 
@@ -74,6 +76,10 @@ macro_rules! changes {
 
 changes!(
     ActivateOperatorRequest: "OperatorService.ActivateOperator",
+    ActivateSealingKeyRequest: "KeyService.ActivateSealingKey",
+    AddSealingKeyRequest: "KeyService.AddSealingKey",
+    RetireSealingKeyRequest: "KeyService.RetireSealingKey",
+    ReleaseCountsRequest: "RiskService.ReleaseCounts",
     AddOperatorRequest: "OperatorService.AddOperator",
     CancelPayoutAccountRequest: "MerchantService.CancelPayoutAccount",
     ConfirmPayoutAccountRequest: "MerchantService.ConfirmPayoutAccount",
@@ -219,6 +225,33 @@ pub(super) fn import_id(findings: &mut Findings, text: &str) -> Option<ImportId>
 /// Reads the id of a payment.
 pub(super) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
     parsed(findings, "payment_id", "\"pay_\" and 26 characters", text)
+}
+
+/// Reads an address.
+pub(super) fn address(findings: &mut Findings, text: &str) -> Option<IpAddr> {
+    parsed(findings, "address", "an IP address such as 192.0.2.1", text)
+}
+
+/// Reads the name of a limit, which may be left out.
+pub(super) fn limit(findings: &mut Findings, text: &str) -> Option<Option<String>> {
+    const LIMIT: Shape = Shape {
+        min: 1,
+        max: 40,
+        allows: |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
+        expected: "1 to 40 characters of a-z 0-9 -",
+    };
+    LIMIT.read_optional(findings, "limit", text.to_owned())
+}
+
+/// Reads the name of a sealing key.
+pub(super) fn kid(findings: &mut Findings, text: &str) -> Option<String> {
+    const KID: Shape = Shape {
+        min: 43,
+        max: 43,
+        allows: |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
+        expected: "43 characters of A-Z a-z 0-9 _ -",
+    };
+    KID.read(findings, "kid", text.to_owned())
 }
 
 /// Reads the name of an operator.

@@ -13,6 +13,7 @@ use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_
 use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
 use super::pb::explain_service_server::{ExplainServiceServer, SERVICE_NAME as EXPLAIN_SERVICE};
 use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SERVICE};
+use super::pb::key_service_server::{KeyServiceServer, SERVICE_NAME as KEY_SERVICE};
 use super::pb::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
 use super::pb::merchant_service_server::{MerchantServiceServer, SERVICE_NAME as MERCHANT_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
@@ -24,6 +25,7 @@ use super::pb::reconciliation_admin_service_server::{
     ReconciliationAdminServiceServer, SERVICE_NAME as RECONCILIATION_ADMIN_SERVICE,
 };
 use super::pb::reload_service_server::{ReloadServiceServer, SERVICE_NAME as RELOAD_SERVICE};
+use super::pb::risk_service_server::{RiskServiceServer, SERVICE_NAME as RISK_SERVICE};
 use super::pb::settlement_admin_service_server::{
     SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
 };
@@ -35,6 +37,7 @@ use super::rpc::audited::Audited;
 use super::rpc::custody_service::CustodyApi;
 use super::rpc::explain_service::ExplainApi;
 use super::rpc::host_service::HostApi;
+use super::rpc::key_service::KeyApi;
 use super::rpc::ledger_service::LedgerApi;
 use super::rpc::merchant_service::MerchantApi;
 use super::rpc::operator_service::OperatorApi;
@@ -42,8 +45,10 @@ use super::rpc::owed_service::OwedApi;
 use super::rpc::payout_admin_service::PayoutAdminApi;
 use super::rpc::reconciliation_admin_service::ReconciliationAdminApi;
 use super::rpc::reload_service::ReloadApi;
+use super::rpc::risk_service::RiskApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
 use super::rpc::statement_service::StatementApi;
+use super::sealing_keys::SealingKeyBook;
 use crate::clock::Clock;
 use crate::grpc::places::ConnectionBounds;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
@@ -59,6 +64,7 @@ use crate::reconciliation::report_imports::ReportImports;
 use crate::reconciliation::statement_imports::StatementImports;
 use crate::reconciliation::statement_matching::Matching;
 use crate::reloading::Reloading;
+use crate::risk::exchange::CountExchange;
 use crate::risk::limits::Limits;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::clearing_answers::ClearingAnswers;
@@ -74,7 +80,7 @@ pub const CONNECTIONS: usize = 64;
 /// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
 const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 15] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -88,6 +94,8 @@ const SERVICES: [&str; 13] = [
     PAYOUT_ADMIN_SERVICE,
     STATEMENT_SERVICE,
     RELOAD_SERVICE,
+    KEY_SERVICE,
+    RISK_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -130,6 +138,10 @@ pub struct Dependencies {
     pub reloading: Arc<Reloading>,
     /// How often a card, a merchant or an address may be tried.
     pub limits: Arc<Limits>,
+    /// What all nodes have counted for them.
+    pub counts: Arc<CountExchange>,
+    /// The keys that cards are sealed to.
+    pub sealing_keys: Arc<SealingKeyBook>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -169,6 +181,8 @@ pub async fn serve(
         ends,
         reloading,
         limits,
+        counts,
+        sealing_keys,
         clock,
         random,
     } = dependencies;
@@ -183,7 +197,7 @@ pub async fn serve(
         metrics: Arc::clone(&metrics),
         ends,
         reloading: Arc::clone(&reloading),
-        limits,
+        limits: Arc::clone(&limits),
         store: store.clone(),
         lines: Arc::clone(&lines),
         clock: Arc::clone(&clock),
@@ -253,6 +267,19 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let keys = KeyServiceServer::new(KeyApi {
+        keys: sealing_keys,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let risk = RiskServiceServer::new(RiskApi {
+        limits,
+        counts,
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -269,6 +296,8 @@ pub async fn serve(
         .add_service(gate.before(payouts))
         .add_service(gate.before(statements))
         .add_service(gate.before(reloads))
+        .add_service(gate.before(keys))
+        .add_service(gate.before(risk))
         .add_service(gate.before(reconciliation));
     let door = Door {
         routes: page.beside(services.into_axum_router(), &gate).into(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::card::keys::{SealingKeys, SealingKeysError};
-use crate::card::master_key::{self, MasterKey};
+use crate::card::master_key::{self, MasterKey, MasterKeyTier};
 use crate::card::masters::MasterKeyError;
 use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
@@ -156,6 +156,13 @@ pub fn host_key_loader(master_key: &Arc<MasterKey>) -> Arc<KeyLoader> {
     Arc::new(move |path: &Path| {
         master_key::read_private_key_pem(path, &master_key).map_err(io::Error::other)
     })
+}
+
+/// The file of the master key, where it lies in one.
+#[must_use]
+pub fn master_key_file(config: &Config, master_key: &MasterKey) -> Option<PathBuf> {
+    let file = config.card.master_key_file.clone();
+    file.filter(|_| master_key.tier() == MasterKeyTier::File)
 }
 
 /// The formats of the hosts' files.

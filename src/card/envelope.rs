@@ -133,6 +133,12 @@ impl Opener {
         self.keys.sealing_keys().jwks()
     }
 
+    /// The sealing keys as they are in use.
+    #[must_use]
+    pub fn sealing_keys(&self) -> Arc<SealingKeys> {
+        self.keys.sealing_keys()
+    }
+
     /// Reads the sealing keys again now, and writes the public ones where merchants find them. What can't be read
     /// leaves the keys as they are. It takes some milliseconds for each key.
     ///
@@ -211,6 +217,7 @@ impl Opener {
         {
             return Err(SealedCardFault::SessionUsedUp);
         }
+        self.keys.note_use(&header, now);
         Ok(Opened {
             card,
             expires_at: header.expires_at(),
@@ -250,6 +257,7 @@ impl Opener {
         if now >= setup_ends {
             return Err(SealedCardFault::Expired);
         }
+        self.keys.note_use(&header, now);
         self.keys
             .issue_ticket(&session_key, merchant_id, header.expires_at())
             .ok_or(SealedCardFault::Key)

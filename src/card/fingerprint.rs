@@ -55,13 +55,13 @@ impl Fingerprints {
         hex::encode_lower(hash(&self.per_merchant, &parts).as_ref())
     }
 
-    /// The same for all payments of this card at all merchants, for limits, and told to nobody: 32 hex digits.
+    /// For limits, and told to nobody: [`card`](Self::card) and then [`range`](Self::range), 32 hex digits each.
     #[must_use]
     pub fn velocity(&self, pan: &Pan) -> String {
-        hex::encode_lower(&self.card(pan))
+        hex::encode_lower(&[self.card(pan), self.range(pan)].concat())
     }
 
-    /// The hash of [`velocity`](Self::velocity).
+    /// The same for all payments of this card at all merchants.
     #[must_use]
     pub fn card(&self, pan: &Pan) -> [u8; VELOCITY_BYTES] {
         first_bytes(&hash(&self.per_installation, &[pan.digits()]))
@@ -129,7 +129,7 @@ mod tests {
             velocity.clone(),
             ours.velocity(&pan("5555555555554444")),
         ];
-        assert_eq!((all[0].len(), velocity.len()), (64, 32));
+        assert_eq!((all[0].len(), velocity.len()), (64, 64));
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 6);

@@ -2,7 +2,7 @@
 //! before lies in `.previous`. Processes that run read all of them, so that at each moment everything opens.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -12,8 +12,12 @@ use super::key_files::{Existing, KeyFileError, modified, sync_folder};
 use super::master_file::{lock_path, next_path, previous_path};
 use super::masters::MasterKeyError;
 use super::masters::read_master;
+use crate::fault_points::FaultPoint;
 use crate::payment::moment::UnixMillis;
 use crate::random::Random;
+
+/// What the file that is locked holds once a rotation has finished.
+const FINISHED: &[u8] = b"finished\n";
 
 /// Why the master key is not rotated.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +34,8 @@ pub enum MasterRotationError {
         /// The file of the master key.
         path: PathBuf,
     },
-    /// A file can't be moved, removed or locked.
-    #[error("`{path}` can't be moved, removed or locked")]
+    /// A file can't be moved, removed, locked or written.
+    #[error("`{path}` can't be moved, removed, locked or written")]
     NotMoved {
         /// The file.
         path: PathBuf,
@@ -44,8 +48,10 @@ pub enum MasterRotationError {
 /// How far a rotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// There is none.
+    /// There is none, and none was before.
     None,
+    /// There is none. The last one has finished at this moment.
+    Finished(UnixMillis),
     /// The next master key is there since this moment, for all nodes to read. Nothing is wrapped under it.
     Prepared(UnixMillis),
     /// It has taken the place of the one before at this moment. That one is there until nothing is wrapped under it.
@@ -56,7 +62,7 @@ pub enum Stage {
 #[derive(Debug)]
 pub struct MasterRotation<'a> {
     path: &'a Path,
-    _lock: File,
+    lock: File,
 }
 
 impl<'a> MasterRotation<'a> {
@@ -75,7 +81,7 @@ impl<'a> MasterRotation<'a> {
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(&lock_path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self { path, lock }),
             Err(TryLockError::WouldBlock) => Err(MasterRotationError::Busy { path: path.into() }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
@@ -92,6 +98,10 @@ impl<'a> MasterRotation<'a> {
         }
         if previous.exists() {
             return Ok(Stage::Replaced(moment(&previous)?));
+        }
+        let lock = lock_path(path);
+        if fs::read(&lock).is_ok_and(|text| text == FINISHED) {
+            return Ok(Stage::Finished(moment(&lock)?));
         }
         Ok(Stage::None)
     }
@@ -123,11 +133,21 @@ impl<'a> MasterRotation<'a> {
         Ok(sync_folder(folder(self.path))?)
     }
 
-    /// Removes the master key from before, once nothing is wrapped under it.
+    /// Removes the master key from before, once nothing is wrapped under it. That it has finished, and when, stays in the
+    /// file that was locked.
     ///
     /// # Errors
-    /// When it can't be removed.
+    /// When it can't be removed, or that can't be written.
     pub fn finish(&self) -> Result<(), MasterRotationError> {
+        // First, so that no moment looks as if there had been none.
+        let written = self.lock.set_len(0);
+        let written = written.and_then(|()| self.lock.write_all_at(FINISHED, 0));
+        let written = written.and_then(|()| self.lock.sync_all());
+        written.map_err(|source| MasterRotationError::NotMoved {
+            path: lock_path(self.path),
+            source,
+        })?;
+        FaultPoint::MasterRotation.pass();
         let previous = previous_path(self.path);
         fs::remove_file(&previous).map_err(|source| MasterRotationError::NotMoved {
             path: previous,

@@ -1,6 +1,7 @@
 //! One private key that opens envelopes, with its only algorithm, and its public half as a JWK.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_lc_rs::agreement::{self, ECDH_P256, UnparsedPublicKey};
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPublicKeyUncompressedBin, Pkcs8V1Der};
@@ -14,10 +15,14 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::RSAPublicKey;
 use zeroize::Zeroizing;
 
+use crate::payment::moment::UnixMillis;
 use crate::stack;
 
 use super::header::Algorithm;
 use super::jwe::{CONTENT_KEY_BYTES, P256_BYTES, P256_POINT_BYTES, concat_kdf, encode};
+
+/// How exactly is known when a key was used last, in milliseconds: payments need not all write the same number.
+const USE_NOTED_EVERY_MS: i64 = 1_000;
 
 /// The smallest RSA key, in bits.
 pub const MIN_RSA_BITS: usize = 3072;
@@ -64,6 +69,8 @@ pub struct SealingKey {
     state: KeyState,
     private: Private,
     public: PublicJwk,
+    /// When something that was sealed to it was opened last, in milliseconds since 1970; 0: not yet.
+    used_ms: AtomicI64,
 }
 
 /// The names only: a key's kid is public.
@@ -174,6 +181,7 @@ impl SealingKey {
             state,
             private: Private::P256(private),
             public,
+            used_ms: AtomicI64::new(0),
         })
     }
 
@@ -198,6 +206,7 @@ impl SealingKey {
             state,
             private: Private::Rsa(OaepPrivateDecryptingKey::new(private).ok()?),
             public,
+            used_ms: AtomicI64::new(0),
         })
     }
 
@@ -238,6 +247,21 @@ impl SealingKey {
     /// Takes it for one in another state.
     pub(super) fn set_state(&mut self, state: KeyState) {
         self.state = state;
+    }
+
+    /// When something that was sealed to it was opened last since this process has started, to the second.
+    #[must_use]
+    pub fn used_at(&self) -> Option<UnixMillis> {
+        let used_ms = self.used_ms.load(Ordering::Relaxed);
+        (used_ms != 0).then_some(UnixMillis::new(used_ms))
+    }
+
+    /// Notes that something that was sealed to it was opened.
+    pub(super) fn note_use(&self, at: UnixMillis) {
+        let before = self.used_ms.load(Ordering::Relaxed);
+        if at.as_i64() >= before.saturating_add(USE_NOTED_EVERY_MS) {
+            self.used_ms.fetch_max(at.as_i64(), Ordering::Relaxed);
+        }
     }
 
     /// ECDH-ES: the content key agreed upon with the ephemeral public `point` (uncompressed); `None`

@@ -10,13 +10,17 @@ use serde_json::json;
 
 use super::error::CommandError;
 use super::moment::second;
+use super::operators_door::{OperatorsDoor, moment, short, told};
 use super::output::print_line;
 use super::runtime::runtime;
+use crate::admin_api::pb;
+use crate::admin_api::pb::key_service_client::KeyServiceClient;
 use crate::app::issue::record_master_rotation;
+use crate::app::parts::master_key_file;
 use crate::app::rewrapping::{Rewrapped, rewrap};
 use crate::card::key_files::check_owner;
 use crate::card::key_rotation::KNOWN_AFTER_MS;
-use crate::card::master_key::{MasterKey, MasterKeyTier};
+use crate::card::master_key::MasterKey;
 use crate::card::master_rotation::{MasterRotation, Stage};
 use crate::card::masters::MASTER_KEY_VARIABLE;
 use crate::clock::{Clock as _, SystemClock};
@@ -33,7 +37,8 @@ use crate::telemetry::{self, LogFormat};
     payswitch master --config pay.toml status\n  \
     payswitch master --config pay.toml rotate --reason 'the yearly rotation'\n\n\
     Gateways on PostgreSQL go on meanwhile. On SQLite, whose file belongs to one process, the gateway must be\n\
-    stopped. Killed in the middle, it goes on where it was when it is run again. docs/operations.md, \"The master\n\
+    stopped. Killed in the middle, it goes on where it was when it is run again. Run again after it has finished,\n\
+    it says so and does nothing: --again begins another rotation. docs/operations.md, \"The master\n\
     key\", says what to do where each node has its files to itself.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 pub struct MasterArgs {
@@ -49,8 +54,9 @@ pub struct MasterArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say whether a rotation is in progress, and how far it is.
-    Status,
+    /// Say whether a rotation is in progress, and how far it is. With --ready FILE (or PAYSWITCH_READY_FILE) or --admin-api,
+    /// and without --config, a gateway says it.
+    Status(OperatorsDoor),
     /// Make a new master key, put it in the place of the one before, wrap all keys anew under it.
     Rotate(RotateArgs),
 }
@@ -72,6 +78,9 @@ struct RotateArgs {
     /// wrapped anew, but the one before is still read.
     #[arg(long, value_enum)]
     until: Option<Until>,
+    /// Begin another rotation although one has finished. One that was cut short goes on without this.
+    #[arg(long)]
+    again: bool,
     /// One more file with a wrapped private key, which neither the configuration nor a host profile names.
     #[arg(long, value_name = "FILE")]
     also: Vec<PathBuf>,
@@ -88,18 +97,33 @@ enum Until {
 /// # Errors
 /// When the configuration, a key or the database can't be used, or something opens under no master key.
 pub fn run(arguments: &MasterArgs) -> Result<ExitCode, CommandError> {
+    if let (Action::Status(door), None) = (&arguments.action, &arguments.config)
+        && door.is_named()
+    {
+        runtime()?.block_on(async {
+            let mut client = KeyServiceClient::new(door.connect().await?);
+            let asked = client.get_master_key_status(pb::GetMasterKeyStatusRequest {});
+            let status = asked.await.map_err(told)?.into_inner();
+            let time = |time: Option<_>| time.map(|time| moment(Some(time))).transpose();
+            let name = short(status.rotation().as_str_name(), "MASTER_KEY_ROTATION_");
+            let (since, finished) = (time(status.since_time)?, time(status.last_finish_time)?);
+            show(name, since, finished, arguments.json)
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     telemetry::start(LogFormat::Text, None)?;
     let config = Config::load(arguments.config.as_deref())?;
-    let path = config.card.master_key_file.as_deref();
-    let master_key = MasterKey::load(path, &Random::SYSTEM)?;
-    let path = path.filter(|_| master_key.tier() == MasterKeyTier::File);
-    let path = path.ok_or_else(|| {
+    let master_key = MasterKey::load(config.card.master_key_file.as_deref(), &Random::SYSTEM)?;
+    let path = master_key_file(&config, &master_key);
+    let path = &path.ok_or_else(|| {
         format!(
             "expected a master key in a file (card.master_key_file), not in {MASTER_KEY_VARIABLE}"
         )
     })?;
+    let has_finished = matches!(MasterRotation::stage(path)?, Stage::Finished(_));
     match &arguments.action {
-        Action::Status => {}
+        Action::Status(_) => {}
+        Action::Rotate(rotate) if has_finished && !rotate.again => {}
         Action::Rotate(rotate) => runtime()?.block_on(async {
             check_owner(path)?;
             let store = Store::open(&config.store, Arc::new(SystemClock), &Random::SYSTEM).await?;
@@ -116,7 +140,17 @@ pub fn run(arguments: &MasterArgs) -> Result<ExitCode, CommandError> {
             done
         })?,
     }
-    show(path, arguments.json)?;
+    let (name, since, finished) = match MasterRotation::stage(path)? {
+        Stage::None => ("NONE", None, None),
+        Stage::Finished(at) => ("NONE", None, Some(at)),
+        Stage::Prepared(since) => ("PREPARED", Some(since), None),
+        Stage::Replaced(since) => ("REPLACED", Some(since), None),
+    };
+    let (since, finished) = (
+        since.map(second).transpose()?,
+        finished.map(second).transpose()?,
+    );
+    show(name, since, finished, arguments.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,7 +171,7 @@ impl Work<'_> {
         loop {
             self.master_key.reload()?;
             match MasterRotation::stage(self.path)? {
-                Stage::None => {
+                Stage::None | Stage::Finished(_) => {
                     // What opens under no master key is found before anything is changed.
                     self.rewrap().await?;
                     rotation.prepare(&Random::SYSTEM)?;
@@ -209,20 +243,31 @@ impl Work<'_> {
     }
 }
 
-fn show(path: &Path, as_json: bool) -> Result<(), CommandError> {
-    let (name, since) = match MasterRotation::stage(path)? {
-        Stage::None => ("NONE", None),
-        Stage::Prepared(since) => ("PREPARED", Some(since)),
-        Stage::Replaced(since) => ("REPLACED", Some(since)),
-    };
-    let since = since.map(second).transpose()?;
+fn show(
+    rotation: &str,
+    since: Option<String>,
+    finished: Option<String>,
+    as_json: bool,
+) -> Result<(), CommandError> {
     if as_json {
-        return print_line!("{:#}", json!({ "rotation": name, "since": since }));
+        return print_line!(
+            "{:#}",
+            json!({ "rotation": rotation, "since": since, "finished": finished })
+        );
     }
-    match since {
-        None => print_line!("no rotation of the master key is in progress"),
-        Some(since) => {
-            print_line!("rotation: {name} since {since}; `payswitch master rotate` goes on with it")
+    match (since, finished) {
+        (Some(since), _) => {
+            print_line!(
+                "rotation: {rotation} since {since}; `payswitch master rotate` goes on with it"
+            )
         }
+        (None, None) if rotation == "NOT_IN_A_FILE" => {
+            print_line!("the master key lies in no file, and can't be rotated")
+        }
+        (None, None) => print_line!("no rotation of the master key is in progress"),
+        (None, Some(at)) => print_line!(
+            "no rotation of the master key is in progress; the last one has finished at {at} \
+             (`payswitch master rotate --again` begins another)"
+        ),
     }
 }

@@ -34,6 +34,7 @@ pub mod ready_file;
 pub mod reconcile;
 pub mod reload;
 pub mod restored;
+pub mod risk;
 pub mod runtime;
 pub mod seal;
 pub mod sealing_keys;
@@ -94,12 +95,14 @@ enum Command {
     Statement(statement::StatementArgs),
     /// Show who changed what, when and why.
     Audit(audit::AuditArgs),
+    /// Show the limits on how often a card is tried, what was counted, and forget what was.
+    Risk(risk::RiskArgs),
     /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
     Custody(custody::CustodyArgs),
     /// Read certificates, revocation lists, host profiles and sealing keys again.
     Reload(reload::ReloadArgs),
     /// Show the keys that cards are sealed to, make a new one, publish it, remove an old one.
-    SealingKeys(sealing_keys::SealingKeysArgs),
+    SealingKeys(Box<sealing_keys::SealingKeysArgs>),
     /// Put another master key in the place of the one before, and wrap all keys anew under it.
     Master(master::MasterArgs),
     /// Make a development PKI: gateway, merchant, operators, and a private root for each bank host.
@@ -149,9 +152,10 @@ pub fn run() -> ExitCode {
         Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Statement(arguments) => statement::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
+        Command::Risk(arguments) => risk::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),
-        Command::SealingKeys(arguments) => sealing_keys::run(&arguments),
+        Command::SealingKeys(arguments) => sealing_keys::run(*arguments),
         Command::Master(arguments) => master::run(&arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),

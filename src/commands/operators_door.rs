@@ -47,17 +47,16 @@ pub const READY_FILE: &str = "demo-data.ready.json";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Gateway")]
 pub struct OperatorsDoor {
-    /// The ready file of a running `payswitch demo` or `payswitch serve`. What it doesn't say, or what is to be
-    /// different, the options below say.
+    /// The ready file of a running `payswitch demo` or `payswitch serve`; demo-data.ready.json when none is named. What
+    /// it doesn't say, or what is to be different, the options below say.
     #[arg(
         long,
         alias = "ready-file",
         value_name = "FILE",
         env = "PAYSWITCH_READY_FILE",
-        default_value = READY_FILE,
         global = true
     )]
-    ready: PathBuf,
+    ready: Option<PathBuf>,
     /// The operators' API's address.
     #[arg(long, value_name = "IP:PORT", global = true)]
     admin_api: Option<SocketAddr>,
@@ -86,6 +85,16 @@ struct Ready {
 }
 
 impl OperatorsDoor {
+    /// Whether a gateway is named, so that it need not be the demo's.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.ready.is_some() || self.admin_api.is_some()
+    }
+
+    fn ready(&self) -> &Path {
+        self.ready.as_deref().unwrap_or(Path::new(READY_FILE))
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -98,8 +107,8 @@ impl OperatorsDoor {
         let ready = if all_said {
             Ready::default()
         } else {
-            serde_json::from_slice(&self.read(&self.ready)?)
-                .map_err(|error| format!("{}: {error}", self.ready.display()))?
+            serde_json::from_slice(&self.read(self.ready())?)
+                .map_err(|error| format!("{}: {error}", self.ready().display()))?
         };
         let missing = |option: &str| format!("expected {option}, or a --ready FILE that says it");
         let address = self.admin_api.or(ready.admin_api);
@@ -126,7 +135,7 @@ impl OperatorsDoor {
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, CommandError> {
         std::fs::read(path).map_err(|error| {
-            let hint = if path == self.ready {
+            let hint = if path == self.ready() {
                 "; name the ready file of a running gateway with --ready FILE"
             } else {
                 ""
@@ -156,6 +165,39 @@ impl Why {
         Ok(match &self.request_id {
             Some(id) => id.clone(),
             None => format!("cli-{:016x}", u64::from_be_bytes(Random::SYSTEM.bytes()?)),
+        })
+    }
+}
+
+/// The same, for a command that may do without a gateway.
+#[derive(Debug, Args)]
+pub struct WhyAtDoor {
+    /// Why, for the audit trail: 1 to 200 characters. A gateway wants it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Your own id of this request: repeated with the same id it is done once. A new one when not given.
+    #[arg(long, value_name = "ID", requires = "reason")]
+    request_id: Option<String>,
+}
+
+impl WhyAtDoor {
+    /// Whether a reason is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    /// The reason.
+    ///
+    /// # Errors
+    /// When none is given.
+    pub fn needed(self) -> Result<Why, CommandError> {
+        let reason = self
+            .reason
+            .ok_or("expected --reason: the audit trail keeps it")?;
+        Ok(Why {
+            reason,
+            request_id: self.request_id,
         })
     }
 }

@@ -122,7 +122,7 @@ impl CardCustody {
         }
         stack::wiped_after_shallow(|| {
             let new_card = NewCard {
-                entry: self.keys.seal(card, merchant_id, payment_id)?,
+                entry: Some(self.keys.seal(card, merchant_id, payment_id)?),
                 velocity: self.fingerprints.velocity(&card.pan),
             };
             let fingerprint = self.fingerprints.fingerprint(&card.pan, merchant_id);

@@ -159,9 +159,10 @@ impl Operations {
                 }
                 if let Some(card) = plan.card.as_ref().filter(|_| keeps_card) {
                     let sealed = self.custody.seal(card, &call.merchant.id, payment_id).await;
-                    let (kept, fingerprint) = sealed.map_err(card_not_kept)?;
+                    let (mut kept, fingerprint) = sealed.map_err(card_not_kept)?;
                     // No message follows that needs it.
-                    new_card = Some(kept).filter(|_| declined.is_none());
+                    kept.entry = kept.entry.filter(|_| declined.is_none());
+                    new_card = Some(kept);
                     payment.fingerprint = Some(fingerprint);
                 }
                 (payment, None)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
 use super::limits::Limits;
+use super::subject::{LimitCount, Subject};
 use crate::clock::Clock;
 use crate::payment::ids::NodeId;
 use crate::random::HashMap;
@@ -108,6 +109,40 @@ impl CountExchange {
     /// When the database does not take it, or can't be read. The next exchange goes on with it.
     pub async fn exchange(&self) -> Result<(), StoreError> {
         let mut progress = self.progress.lock().await;
+        self.write(&mut progress).await?;
+        // What is not confirmed might be read too, and would count twice.
+        if self.store.exclusive() {
+            return Ok(());
+        }
+        self.read(&mut progress).await
+    }
+
+    /// Forgets what all nodes have counted of a subject, for each limit that counts it or for one of them: what counted
+    /// until then, as this node knows it. Other nodes forget it with their next exchange.
+    ///
+    /// # Errors
+    /// When the database does not take it, or can't be read: then it is forgotten here at most, and told later.
+    pub async fn release(
+        &self,
+        subject: &Subject,
+        limit: Option<&str>,
+    ) -> Result<Vec<LimitCount>, StoreError> {
+        let mut progress = self.progress.lock().await;
+        // Afterwards the database has all that this node has told, and the sum of it can be taken back.
+        self.write(&mut progress).await?;
+        let now = self.clock.now();
+        let counts = self.limits.counts(subject, limit, now);
+        let mut stored = self.limits.windows(subject, limit, now);
+        for window in &mut stored {
+            window.count = self.store.risk_count(window).await?;
+        }
+        self.limits.forget(subject, limit, &stored, now);
+        self.write(&mut progress).await?;
+        Ok(counts)
+    }
+
+    /// Writes what this node has counted.
+    async fn write(&self, progress: &mut Progress) -> Result<(), StoreError> {
         for _ in 0..MOST_BATCHES {
             if progress.unconfirmed.is_empty() {
                 progress.unconfirmed = self.limits.take_untold(BATCH_COUNTS);
@@ -122,11 +157,7 @@ impl CountExchange {
                 .await?;
             progress.unconfirmed.clear();
         }
-        // What is not confirmed might be read too, and would count twice.
-        if self.store.exclusive() {
-            return Ok(());
-        }
-        self.read(&mut progress).await
+        Ok(())
     }
 
     async fn read(&self, progress: &mut Progress) -> Result<(), StoreError> {

@@ -38,7 +38,7 @@ pub struct InvalidLimit {
 pub(super) struct Limit {
     pub(super) name: String,
     pub(super) of: LimitedSubject,
-    pub(super) by_merchant: bool,
+    by_merchant: bool,
     pub(super) counts: CountedEvent,
     operations: Vec<LimitedOperation>,
     most: u32,
@@ -138,6 +138,26 @@ impl Limit {
         })
     }
 
+    /// What the settings say.
+    pub(super) fn settings(&self) -> LimitConfig {
+        let most_of = self.most_of.iter();
+        LimitConfig {
+            name: self.name.clone(),
+            of: self.of,
+            by_merchant: self.counts_apart(),
+            counts: self.counts,
+            operations: self.operations.clone(),
+            most: self.most,
+            window_seconds: u32::try_from(self.window_ms / 1_000).unwrap_or(u32::MAX),
+            most_of: most_of.map(|(id, most)| (id.to_string(), *most)).collect(),
+        }
+    }
+
+    /// Whether each merchant is counted apart.
+    pub(super) fn counts_apart(&self) -> bool {
+        self.by_merchant || self.of == LimitedSubject::Merchant
+    }
+
     /// Whether an operation of this kind counts and is limited.
     pub(super) fn is_for(&self, kind: OperationKind) -> bool {
         let operation = match kind {
@@ -147,11 +167,11 @@ impl Limit {
         self.operations.contains(&operation)
     }
 
-    /// The most that this merchant may count in a window.
-    pub(super) fn most(&self, merchant_id: &MerchantId) -> u32 {
-        match self.most_of.is_empty() {
-            true => self.most,
-            false => *self.most_of.get(merchant_id).unwrap_or(&self.most),
+    /// The most that this merchant may count in a window, or any that the settings don't name.
+    pub(super) fn most(&self, merchant_id: Option<&MerchantId>) -> u32 {
+        match merchant_id {
+            Some(id) if !self.most_of.is_empty() => *self.most_of.get(id).unwrap_or(&self.most),
+            _ => self.most,
         }
     }
 
@@ -228,7 +248,7 @@ mod tests {
             ..limit()
         };
         let limit = Limit::of(config).unwrap();
-        let most = |id: &str| limit.most(&id.parse().unwrap());
+        let most = |id: &str| limit.most(Some(&id.parse().unwrap()));
         assert_eq!((most("shop"), most("other")), (3, 30));
         assert!(limit.is_for(OperationKind::Verification) && !limit.is_for(OperationKind::Sale));
         assert_eq!(limit.told_from(), 1);

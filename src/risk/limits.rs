@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::limit::{InvalidLimit, Limit};
-use super::table::{Key, Table};
-use super::window::Untold;
+use super::subject::{LimitCount, Subject, hash_of};
+use super::table::{Hash, Key, Table};
+use super::window::{Untold, begins_ms};
 use crate::card::fingerprint::Fingerprints;
 use crate::card::pan::Pan;
 use crate::config::environment::Environment;
-use crate::config::risk::{CountedEvent, LimitedSubject, RiskConfig};
+use crate::config::risk::{CountedEvent, LimitConfig, LimitedSubject, RiskConfig};
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationKind;
@@ -67,9 +68,9 @@ pub struct Attempt {
 struct Subjects {
     merchant_id: MerchantId,
     kind: OperationKind,
-    card: [u8; 16],
-    range: [u8; 16],
-    address: [u8; 16],
+    card: Hash,
+    range: Hash,
+    address: Hash,
 }
 
 impl Limits {
@@ -97,6 +98,91 @@ impl Limits {
             .map(move |limit| (limit.name.as_str(), of(limit)))
     }
 
+    /// What the settings say of each limit.
+    pub fn settings(&self) -> impl Iterator<Item = LimitConfig> {
+        self.limits.iter().map(Limit::settings)
+    }
+
+    /// What counts of a subject at this moment, for each limit that counts it, or for one of them.
+    #[must_use]
+    pub fn counts(
+        &self,
+        subject: &Subject,
+        limit: Option<&str>,
+        now: UnixMillis,
+    ) -> Vec<LimitCount> {
+        let counted = |(limit, key): (&Limit, Key)| {
+            let most = limit.most(subject.merchant_id().as_ref());
+            let (count, blocked_until) = self.table.blocked(&key, now, limit.window_ms, most);
+            LimitCount {
+                limit: limit.name.clone(),
+                merchant_id: key.merchant_id,
+                count,
+                most,
+                blocked_until,
+            }
+        };
+        self.looked_up(subject, limit).map(counted).collect()
+    }
+
+    /// The limits that count a subject, or the one of them with this name, each with the key of its count.
+    fn looked_up<'l>(
+        &'l self,
+        subject: &'l Subject,
+        named: Option<&'l str>,
+    ) -> impl Iterator<Item = (&'l Limit, Key)> {
+        let limits = self.limits.iter().enumerate();
+        let named = limits.filter(move |(_, limit)| named.is_none_or(|name| name == limit.name));
+        named.filter_map(move |(index, limit)| {
+            let merchant_id = match limit.counts_apart() {
+                true => Some(subject.merchant_id()?),
+                false => None,
+            };
+            let key = Key {
+                limit: index,
+                merchant_id,
+                hash: subject.hash(limit.of)?,
+            };
+            Some((limit, key))
+        })
+    }
+
+    /// The windows that count now of a subject, for each limit that counts it or for one of them, as other nodes are told
+    /// of them: of each limit two.
+    pub(super) fn windows(
+        &self,
+        subject: &Subject,
+        limit: Option<&str>,
+        now: UnixMillis,
+    ) -> Vec<RiskCount> {
+        let windows = |(limit, key): (&Limit, Key)| {
+            let (window_ms, current) = (limit.window_ms, begins_ms(now, limit.window_ms));
+            [current, current - window_ms].map(|begins_ms| RiskCount {
+                limit: limit.name.clone(),
+                subject: key.subject(),
+                begins_ms,
+                ends_ms: begins_ms + 2 * window_ms,
+                count: 0,
+            })
+        };
+        self.looked_up(subject, limit).flat_map(windows).collect()
+    }
+
+    /// Forgets what was counted of a subject, which all nodes have counted so far as `stored` says.
+    pub(super) fn forget(
+        &self,
+        subject: &Subject,
+        limit: Option<&str>,
+        stored: &[RiskCount],
+        now: UnixMillis,
+    ) {
+        for (limit, key) in self.looked_up(subject, limit) {
+            let stored = stored.iter().filter(|it| it.limit == limit.name);
+            let stored: Vec<_> = stored.map(|it| (it.begins_ms, it.count)).collect();
+            self.table.forget(&key, now, window(limit), &stored);
+        }
+    }
+
     /// Counts an attempt that is to go to the bank; none where nothing is limited. Two never take the last place.
     ///
     /// # Errors
@@ -117,7 +203,7 @@ impl Limits {
         };
         let subjects = &attempt.subjects;
         for (index, limit, key) in self.of(subjects) {
-            let most = limit.most(&subjects.merchant_id);
+            let most = limit.most(Some(&subjects.merchant_id));
             let free = match limit.counts {
                 CountedEvent::Attempts => self.table.take(&key, at, window(limit), most),
                 CountedEvent::Declines => {
@@ -156,10 +242,9 @@ impl Limits {
                 LimitedSubject::Merchant => [0; 16],
                 LimitedSubject::Address => subjects.address,
             };
-            let apart = limit.by_merchant || limit.of == LimitedSubject::Merchant;
             let key = Key {
                 limit: index,
-                merchant_id: apart.then_some(subjects.merchant_id),
+                merchant_id: limit.counts_apart().then_some(subjects.merchant_id),
                 hash,
             };
             (index, limit, key)
@@ -182,16 +267,12 @@ impl Limits {
             true => stack::wiped_after_shallow(hashes),
             false => Default::default(),
         };
-        let address = match tried.address.to_canonical() {
-            IpAddr::V4(address) => address.to_ipv6_mapped(),
-            IpAddr::V6(address) => address,
-        };
         Subjects {
             merchant_id: tried.merchant_id,
             kind: tried.kind,
             card,
             range,
-            address: address.octets(),
+            address: hash_of(tried.address),
         }
     }
 

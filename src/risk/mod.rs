@@ -5,10 +5,11 @@
 //!
 //! - [`limit`]: one limit, from the settings. `window`: how much counts in a window that slides.
 //! - `table`: the counts in memory, bounded. [`limits`]: takes an attempt, or says which limit is reached.
-//! - [`exchange`]: the counts of all nodes.
+//! - [`exchange`]: the counts of all nodes. [`subject`]: what operators look up and release.
 
 pub mod exchange;
 pub mod limit;
 pub mod limits;
+pub mod subject;
 mod table;
 mod window;

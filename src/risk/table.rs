@@ -15,6 +15,9 @@ const SHARDS: usize = 16;
 /// The most counts of half a part: all together 131,072, some 20 MB.
 const MOST_OF_HALF: usize = 4_096;
 
+/// A keyed hash of a card, or an address.
+pub(super) type Hash = [u8; 16];
+
 /// What is counted: a limit, and the subject that it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -23,7 +26,7 @@ pub(super) struct Key {
     /// The merchant, where it is counted for each apart, or is the subject itself.
     pub(super) merchant_id: Option<MerchantId>,
     /// A keyed hash of the card, or the address; nothing of a merchant.
-    pub(super) hash: [u8; 16],
+    pub(super) hash: Hash,
 }
 
 impl Key {
@@ -77,6 +80,40 @@ impl Table {
         let shard = self.shard(key);
         let known = shard.lately.get(key).or_else(|| shard.before.get(key));
         known.map_or(0, |counted| counted.at(at, window_ms))
+    }
+
+    /// How much counts of a subject, and until when there are `most`, where there are.
+    pub(super) fn blocked(
+        &self,
+        key: &Key,
+        at: UnixMillis,
+        window_ms: i64,
+        most: u32,
+    ) -> (i64, Option<UnixMillis>) {
+        let shard = self.shard(key);
+        let known = shard.lately.get(key).or_else(|| shard.before.get(key));
+        known.map_or((0, None), |counted| {
+            let until = counted.at_most_until(at, i64::from(most), window_ms);
+            (counted.at(at, window_ms), until)
+        })
+    }
+
+    /// Forgets what was counted of a subject. `stored` is what all nodes have counted, as the database has it: each window's
+    /// beginning and its count.
+    pub(super) fn forget(
+        &self,
+        key: &Key,
+        at: UnixMillis,
+        (window_ms, told_from): (i64, i64),
+        stored: &[(i64, i64)],
+    ) {
+        let mut shard = self.shard(key);
+        let counted = shard.used(key, at, window_ms);
+        for (begins_ms, count) in stored {
+            counted.store(*begins_ms, *count, window_ms);
+        }
+        counted.forget();
+        shard.queue(key, told_from);
     }
 
     /// Counts one more, unless `most` count already. Whether it did.

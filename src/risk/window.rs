@@ -62,6 +62,36 @@ impl Counted {
         then.current.all().max(0) + before.div_euclid(window_ms) + i64::from(before % window_ms > 0)
     }
 
+    /// Until when `most` count or more, if nothing is counted any more; none where fewer count now.
+    pub(super) fn at_most_until(
+        &self,
+        at: UnixMillis,
+        most: i64,
+        window_ms: i64,
+    ) -> Option<UnixMillis> {
+        let is_full = |ms: i64| self.at(UnixMillis::new(ms), window_ms) >= most;
+        // What counts only becomes less, and is nothing two windows later.
+        let (mut full, mut free) = (at.as_i64(), at.as_i64() + 2 * window_ms);
+        if !is_full(full) {
+            return None;
+        }
+        while free - full > 1 {
+            let middle = full + (free - full) / 2;
+            match is_full(middle) {
+                true => full = middle,
+                false => free = middle,
+            }
+        }
+        Some(UnixMillis::new(free))
+    }
+
+    /// Takes back all that counts, also what other nodes have counted.
+    pub(super) fn forget(&mut self) {
+        for count in [&mut self.current, &mut self.before] {
+            count.untold = -count.stored;
+        }
+    }
+
     /// Counts, or takes back what was counted at that moment.
     pub(super) fn add(&mut self, at: UnixMillis, count: i64, window_ms: i64) {
         let begins_ms = begins_ms(at, window_ms);
@@ -168,6 +198,44 @@ mod tests {
             let case = format!("{events:?} at {then}");
             assert_eq!(counted(events).at(at(then), WINDOW), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn a_full_window_is_free_again_and_can_be_forgotten() {
+        for (events, most, now, until) in [
+            (&[(900, 4)][..], 5, 900, None),
+            (&[(900, 4)], 4, 900, Some(1_250)),
+            (&[(900, 4)], 3, 900, Some(1_500)),
+            (&[(900, 4)], 1, 900, Some(2_000)),
+            (&[(900, 4), (1_100, 4)], 4, 1_100, Some(2_250)),
+            (&[(900, 1)], 1, 2_100, None),
+        ] {
+            let mut counted = Counted::none(at(0), WINDOW);
+            for (ms, count) in events {
+                counted.add(at(*ms), *count, WINDOW);
+            }
+            let free = counted.at_most_until(at(now), most, WINDOW);
+            assert_eq!(free, until.map(at), "{events:?} {most}");
+            if let Some(free) = free {
+                assert!(counted.at(free, WINDOW) < most);
+                assert_eq!(counted.at(free.plus_ms(-1), WINDOW), most);
+            }
+        }
+        let mut counted = Counted::none(at(0), WINDOW);
+        counted.add(at(900), 2, WINDOW);
+        counted.store(0, 7, WINDOW);
+        counted.add(at(1_100), 3, WINDOW);
+        counted.forget();
+        assert_eq!(counted.at(at(1_100), WINDOW), 0);
+        // What others have counted is taken back for all; what nobody knows is nothing to tell.
+        let told = counted.take_untold(WINDOW);
+        let before = Untold {
+            begins_ms: 0,
+            count: -7,
+        };
+        assert_eq!(told, [None, Some(before)]);
+        counted.add(at(1_200), 1, WINDOW);
+        assert_eq!(counted.at(at(1_200), WINDOW), 1);
     }
 
     /// No more than `most` pass within a window, however they come.

@@ -73,9 +73,10 @@ pub struct EnvelopeUse {
 /// What is kept of the card of a new payment, and never shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCard {
-    /// The card, sealed for later messages.
-    pub entry: CustodyEntry,
-    /// By which the installation knows the card again: 32 hex digits.
+    /// The card, sealed for later messages; none where no message follows.
+    pub entry: Option<CustodyEntry>,
+    /// By which the installation knows the card again, and then the cards whose numbers differ in their last four digits
+    /// only: 32 hex digits each.
     pub velocity: String,
 }
 

@@ -1,9 +1,10 @@
 //! What the store is asked to keep, and what it answers: here of payments, their cards, and the store itself.
 //!
-//! - [`callers`]: who calls, and what they did. [`lists`]: what lists show. [`settlement`]: what is settled. [`statements`]: what
-//!   statements of bank accounts have.
+//! - [`callers`]: who calls, and what they did. [`keys`]: sealing keys. [`lists`]: what lists show. [`settlement`]: what is
+//!   settled. [`statements`]: what statements of bank accounts have.
 
 pub mod callers;
+pub mod keys;
 pub mod lists;
 pub mod settlement;
 pub mod statements;

@@ -386,6 +386,42 @@ fn the_commands_do_what_the_door_does() {
         let errors = String::from_utf8_lossy(&unknown.stderr).into_owned();
         assert!(errors.contains("NOT_OWED"), "{errors}");
 
+        let keys = done(&demo, &["sealing-keys", "list"]);
+        assert!(
+            keys.contains("ACTIVE") && keys.contains("used last"),
+            "{keys}"
+        );
+        let without_reason = payswitch(&demo, &["sealing-keys", "add"]);
+        assert_eq!(without_reason.status.code(), Some(1));
+        let add = [
+            "sealing-keys",
+            "add",
+            "--reason",
+            "the yearly one",
+            "--json",
+        ];
+        let added: Value = serde_json::from_str(&done(&demo, &add)).expect("JSON");
+        assert_eq!(added["sealing_keys"][0]["state"], "UPCOMING", "{added}");
+        assert_eq!(added["sealing_keys"][0]["on_this_gateway"], true, "{added}");
+        let master = done(&demo, &["master", "status", "--json"]);
+        let master: Value = serde_json::from_str(&master).expect("JSON");
+        assert_eq!(master["rotation"], "NONE", "{master}");
+
+        // The demo has no limits; the commands say so of everything.
+        let limits = done(&demo, &["risk", "limits"]);
+        assert!(limits.contains("within"), "{limits}");
+        let shop = ["--merchant", "demo-shop", "--json"];
+        for (call, name) in [
+            (&["risk", "show"][..], "counts"),
+            (&["risk", "release", "--reason", "a sale"], "released"),
+        ] {
+            let counts = done(&demo, &[call, &shop].concat());
+            let counts: Value = serde_json::from_str(&counts).expect("JSON");
+            assert_eq!(counts[name], json!([]), "{counts}");
+        }
+        let nothing = payswitch(&demo, &["risk", "show"]);
+        assert_eq!(nothing.status.code(), Some(2));
+
         // What is booked sums to zero, and nobody has changed it.
         let verified = done(&demo, &["ledger", "verify", "--json"]);
         let verified: Value = serde_json::from_str(&verified).expect("JSON");

@@ -26,9 +26,14 @@ on_both_engines!(
 /// A PAN that the acquirer's issuers know.
 const VISA: &str = "4242424242424242";
 /// Longer than any test takes.
-const DAY_S: u32 = 86_400;
+pub(crate) const DAY_S: u32 = 86_400;
 
-fn limit(name: &str, of: LimitedSubject, counts: CountedEvent, most: u32) -> LimitConfig {
+pub(crate) fn limit(
+    name: &str,
+    of: LimitedSubject,
+    counts: CountedEvent,
+    most: u32,
+) -> LimitConfig {
     LimitConfig {
         name: name.to_owned(),
         of,
@@ -44,17 +49,17 @@ fn limit(name: &str, of: LimitedSubject, counts: CountedEvent, most: u32) -> Lim
     }
 }
 
-fn attempts_of_a_card(most: u32) -> Vec<LimitConfig> {
+pub(crate) fn attempts_of_a_card(most: u32) -> Vec<LimitConfig> {
     let (of, counts) = (LimitedSubject::Card, CountedEvent::Attempts);
     vec![limit("card-attempts", of, counts, most)]
 }
 
-async fn limited(engine: Engine, limits: Vec<LimitConfig>) -> Switch {
+pub(crate) async fn limited(engine: Engine, limits: Vec<LimitConfig>) -> Switch {
     Switch::start_limited(engine, None, limits).await
 }
 
 /// What payswitch itself has declined: it says so, and names no number of a message.
-fn assert_declined_here(payment: &pb::Payment) {
+pub(crate) fn assert_declined_here(payment: &pb::Payment) {
     assert_eq!(payment.state(), State::Declined, "{payment:?}");
     let decline = payment.decline.as_ref().expect("why");
     assert_eq!(decline.source(), pb::DeclineSource::Gateway);
@@ -82,7 +87,7 @@ impl Shown for pb::Payment {
     }
 }
 
-fn is_declined_here(payment: &pb::Payment) -> bool {
+pub(crate) fn is_declined_here(payment: &pb::Payment) -> bool {
     let decline = payment.decline.as_ref();
     decline.is_some_and(|it| it.source() == pb::DeclineSource::Gateway)
 }

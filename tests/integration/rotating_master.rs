@@ -79,9 +79,13 @@ fn output(mut command: Command) -> Output {
     command.output().expect("the program starts")
 }
 
-fn rotation(switch: &Switch, hosts: &Path) -> String {
+fn status(switch: &Switch, hosts: &Path) -> Value {
     let done = output(master(switch, hosts, &["status", "--json"]));
-    let answer: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    serde_json::from_slice(&done.stdout).expect("JSON")
+}
+
+fn rotation(switch: &Switch, hosts: &Path) -> String {
+    let answer = status(switch, hosts);
     answer["rotation"].as_str().expect("a text").to_owned()
 }
 
@@ -236,11 +240,26 @@ fn the_master_key_is_rotated_while_the_gateway_is_stopped() {
         assert_eq!(refused.status.code(), Some(1), "the gateway runs");
         assert_eq!(rotation(&switch, &hosts), "NONE");
         switch.stop_gateway().await;
-        for _ in 0..2 {
-            let done = output(rotate(&switch, &hosts));
+        // Once more, it says that it has finished, and when; another rotation has to be asked for.
+        let mut keys = vec![text(&master_path(&switch))];
+        let mut finished = Vec::new();
+        for arguments in [&[][..], &[], &["--again"]] {
+            let mut command = rotate(&switch, &hosts);
+            command.args(arguments);
+            let done = output(command);
             let errors = String::from_utf8_lossy(&done.stderr);
             assert!(done.status.success(), "{errors}");
+            let at = status(&switch, &hosts)["finished"].clone();
+            let at = at.as_str().expect("a time").to_owned();
+            let told = String::from_utf8(done.stdout).expect("a text");
+            let told_last = told.lines().last().expect("how it stands");
+            assert!(told_last.contains(&at), "{told}");
+            finished.push(at);
+            keys.push(text(&master_path(&switch)));
         }
+        assert_eq!(finished[0], finished[1]);
+        assert_eq!(keys[1], keys[2]);
+        assert!(keys[0] != keys[1] && keys[2] != keys[3]);
         switch.start_gateway().await;
         let mut payments = switch.payments().await;
         let again = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;

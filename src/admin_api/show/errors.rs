@@ -1,15 +1,12 @@
 //! The errors that are this door's alone.
 
+mod causes;
+
 use std::str::FromStr;
 
 use tonic::{Code, Status};
 
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
-use crate::operations::resolve_owed::OwedRefusal;
-use crate::payment::discrepancy::StepRefused;
-use crate::reconciliation::discrepancies::DiscrepancyError;
-use crate::settlement::merchant_terms::TermsError;
-use crate::settlement::payouts::PayoutsError;
 use crate::store::records::callers::OperatorRole;
 
 /// A call that needs a higher role.
@@ -119,10 +116,30 @@ pub(in crate::admin_api) enum Refusal {
     MatchAmountDiffers,
     /// A line, or what it is to be, is matched.
     MatchTaken,
+    /// There are as many sealing keys as there may be.
+    TooManySealingKeys,
+    /// There is no such sealing key.
+    SealingKeyNotFound,
+    /// A sealing key is in a state in which this can't be.
+    SealingKeyState,
+    /// A gateway may not know the sealing key yet.
+    SealingKeyTooNew,
+    /// Cards that are sealed to the key may still come.
+    SealingKeyStillUsed,
+    /// The folder of sealing keys, or a key in it, can't be used.
+    SealingKeysUnreadable,
+    /// The files of the master key can't be looked at.
+    MasterKeyUnreadable,
+    /// There is no such payment.
+    PaymentNotFound,
+    /// Nothing is kept by which the card of a payment is known again.
+    CardNotKnown,
+    /// No limit of this name counts what is asked about.
+    LimitNotFound,
 }
 
 impl Refusal {
-    const ALL: [Self; 40] = [
+    const ALL: [Self; 50] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -163,6 +180,16 @@ impl Refusal {
         Self::MatchNotFound,
         Self::MatchAmountDiffers,
         Self::MatchTaken,
+        Self::TooManySealingKeys,
+        Self::SealingKeyNotFound,
+        Self::SealingKeyState,
+        Self::SealingKeyTooNew,
+        Self::SealingKeyStillUsed,
+        Self::SealingKeysUnreadable,
+        Self::MasterKeyUnreadable,
+        Self::PaymentNotFound,
+        Self::CardNotKnown,
+        Self::LimitNotFound,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -214,6 +241,16 @@ impl Refusal {
             Self::MatchNotFound => "MATCH_NOT_FOUND",
             Self::MatchAmountDiffers => "MATCH_AMOUNT_DIFFERS",
             Self::MatchTaken => "MATCH_TAKEN",
+            Self::TooManySealingKeys => "TOO_MANY_SEALING_KEYS",
+            Self::SealingKeyNotFound => "SEALING_KEY_NOT_FOUND",
+            Self::SealingKeyState => "SEALING_KEY_STATE",
+            Self::SealingKeyTooNew => "SEALING_KEY_TOO_NEW",
+            Self::SealingKeyStillUsed => "SEALING_KEY_STILL_USED",
+            Self::SealingKeysUnreadable => "SEALING_KEYS_UNREADABLE",
+            Self::MasterKeyUnreadable => "MASTER_KEY_UNREADABLE",
+            Self::PaymentNotFound => "PAYMENT_NOT_FOUND",
+            Self::CardNotKnown => "CARD_NOT_KNOWN",
+            Self::LimitNotFound => "LIMIT_NOT_FOUND",
         }
     }
 
@@ -340,6 +377,43 @@ impl Refusal {
                 "the line is matched already, or another line is matched with this: ListReportLines and ListStatementLines \
                  show which",
             ),
+            Self::TooManySealingKeys => (
+                Code::FailedPrecondition,
+                "there are too many sealing keys: retire those that are no longer used first",
+            ),
+            Self::SealingKeyNotFound => (
+                Code::NotFound,
+                "this gateway has no sealing key of this name: ListSealingKeys names them",
+            ),
+            Self::SealingKeyState => (
+                Code::FailedPrecondition,
+                "the sealing key is in another state: an UPCOMING one is activated; the ACTIVE one, which merchants seal to, \
+                 is not retired: add another, and activate that one first",
+            ),
+            Self::SealingKeyTooNew => (
+                Code::FailedPrecondition,
+                "the sealing key was made a moment ago, and a gateway may not know it yet: ListSealingKeys says from when on \
+                 it can be activated",
+            ),
+            Self::SealingKeyStillUsed => (
+                Code::FailedPrecondition,
+                "cards that are sealed to this key may still come: ListSealingKeys says until when; an approver can remove it \
+                 anyway, and such cards are refused from then on",
+            ),
+            Self::PaymentNotFound => (Code::NotFound, "there is no payment of this name"),
+            Self::CardNotKnown => (
+                Code::FailedPrecondition,
+                "nothing is kept by which the card of this payment is known again: name another payment with the card",
+            ),
+            Self::LimitNotFound => (
+                Code::NotFound,
+                "no limit of this name counts this: ListLimits shows what each counts",
+            ),
+            Self::SealingKeysUnreadable | Self::MasterKeyUnreadable => {
+                let text = "the gateway can't read or write the files of its keys: its log says which, and why";
+                return ErrorAnswer::new(Code::Unavailable, self.reason(), Outcome::Unknown, text)
+                    .into_status();
+            }
             Self::PayoutsNotConfigured => (
                 Code::FailedPrecondition,
                 "no account pays: the configuration has no section settlement.payouts",
@@ -376,64 +450,6 @@ impl Refusal {
             ),
         };
         ErrorAnswer::not_sent(code, self.reason(), message).into_status()
-    }
-}
-
-impl From<TermsError> for Refusal {
-    fn from(error: TermsError) -> Self {
-        match error {
-            TermsError::NoMerchant(_) => Self::MerchantNotFound,
-            TermsError::ChangeOpen(_) => Self::AccountChangeOpen,
-            TermsError::NoChange(_) => Self::AccountChangeNotFound,
-            TermsError::ChangeEnded { .. } => Self::AccountChangeEnded,
-            TermsError::FourEyes => Self::FourEyes,
-            TermsError::Entropy(error) => Self::not_done(&error),
-            TermsError::Store(error) => Self::not_done(&error),
-        }
-    }
-}
-
-impl From<DiscrepancyError> for Refusal {
-    fn from(error: DiscrepancyError) -> Self {
-        match error {
-            DiscrepancyError::NotFound(_) => Self::DiscrepancyNotFound,
-            DiscrepancyError::Refused(StepRefused::State(_)) => Self::DiscrepancyState,
-            DiscrepancyError::Refused(StepRefused::SamePerson) => Self::FourEyes,
-            DiscrepancyError::Refused(StepRefused::NoAmount | StepRefused::NoMerchant) => {
-                Self::NotCorrectable
-            }
-            DiscrepancyError::NoMatch { .. } => Self::NoMatch,
-            DiscrepancyError::AmountDiffers { .. } => Self::MatchAmountDiffers,
-            DiscrepancyError::Taken { .. } => Self::MatchTaken,
-            DiscrepancyError::Funded => Self::BatchesFunded,
-            error => Self::not_done(&error),
-        }
-    }
-}
-
-impl From<PayoutsError> for Refusal {
-    fn from(error: PayoutsError) -> Self {
-        match error {
-            PayoutsError::NoHost(_) => Self::HostNotFound,
-            PayoutsError::NoDebtor => Self::PayoutsNotConfigured,
-            error => Self::not_done(&error),
-        }
-    }
-}
-
-impl From<OwedRefusal> for Refusal {
-    fn from(refusal: OwedRefusal) -> Self {
-        match refusal {
-            OwedRefusal::NotOwed => Self::NotOwed,
-            OwedRefusal::NotSuspended => Self::NotSuspended,
-            OwedRefusal::InFlight => Self::InFlight,
-            OwedRefusal::AmountDiffers => Self::AmountDiffers,
-            OwedRefusal::Moved => Self::OwedMoved,
-            OwedRefusal::Store(error) => {
-                tracing::warn!(%error, "What is owed could not be changed");
-                Self::NotDone
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //!   [`data_key`]: data keys of cards in custody.
 //!   [`explanation`]: a payment explained. [`owed`]: what is owed to banks. [`ledger`]: balances, journals, and what is
 //!   not as it was sealed. [`report`]: what banks report. [`discrepancy`]: what they have otherwise.
+//!   [`sealing_key`]: sealing keys. [`risk`]: limits, and what was counted.
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;
@@ -20,3 +21,5 @@ pub(super) mod operator;
 pub(super) mod owed;
 pub(super) mod payouts;
 pub(super) mod report;
+pub(super) mod risk;
+pub(super) mod sealing_key;

@@ -97,6 +97,14 @@ impl ContentKeys {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Notes that something was opened that was sealed to this key; to a session's it is nothing to note.
+    pub(super) fn note_use(&self, header: &Header<'_>, at: UnixMillis) {
+        let keys = self.sealing_keys();
+        if let Some(key) = keys.find(&header.kid, header.alg) {
+            key.note_use(at);
+        }
+    }
+
     /// The keys, looked for again when none of them has this name.
     fn keys_for(&self, kid: &str, algorithm: Algorithm, now: UnixMillis) -> Arc<SealingKeys> {
         let keys = self.sealing_keys();
@@ -114,6 +122,12 @@ impl ContentKeys {
     fn take(&self, found: SealingKeys) -> Arc<SealingKeys> {
         let found = Arc::new(found);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        for key in found.iter() {
+            let before = keys.find(key.kid(), key.algorithm());
+            if let Some(used_at) = before.and_then(SealingKey::used_at) {
+                key.note_use(used_at);
+            }
+        }
         let named = |keys: &SealingKeys| -> Vec<_> {
             let named = keys.iter().map(|key| (key.kid().to_owned(), key.state()));
             named.collect()

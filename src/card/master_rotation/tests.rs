@@ -45,14 +45,15 @@ fn everything_opens_at_each_stage_and_what_is_derived_stays() {
     write_wrapped(&old, b"a key", &first, Existing::Refuse).unwrap();
     // A process that runs all the time, and has read no file since.
     let running = read(&path);
-    for _ in 0..2 {
+    for time in 0..2 {
         let opens = |what: &Path| {
             for master_key in [&running, &read(&path)] {
                 assert_eq!(*read_private_key(what, master_key).unwrap(), b"a key");
                 assert_eq!(derived(master_key), first_derived);
             }
         };
-        assert_eq!(MasterRotation::stage(&path).unwrap(), Stage::None);
+        let before = MasterRotation::stage(&path).unwrap();
+        assert_eq!(before == Stage::None, time == 0, "{before:?}");
         let rotation = MasterRotation::of(&path).unwrap();
         let busy = MasterRotation::of(&path).unwrap_err();
         assert!(matches!(busy, MasterRotationError::Busy { .. }), "{busy}");
@@ -87,6 +88,8 @@ fn everything_opens_at_each_stage_and_what_is_derived_stays() {
         assert!(!rewrap_file(&old, &running).unwrap());
         assert_eq!(modified(&old).unwrap(), time);
         rotation.finish().unwrap();
+        let finished = Stage::Finished(moment(&lock_path(&path)).unwrap());
+        assert_eq!(MasterRotation::stage(&path).unwrap(), finished);
         opens(&old);
         opens(&new);
     }

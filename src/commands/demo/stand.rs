@@ -282,6 +282,7 @@ fn config(data: &Path, options: &StandOptions) -> Config {
     config.store.url = options.database_url.clone().unwrap_or(file);
     config.card.sealing_keys = data.join("keys");
     config.card.jwks_path = data.join("jwks.json");
+    config.card.master_key_file = Some(master_key_path(data));
     config.environment = Environment::Test;
     config.merchant_api.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     config.admin_api = Some(AdminApiConfig {

@@ -138,7 +138,7 @@ async fn a_key_seals_for_a_day_and_is_destroyed_once_its_cards_have_ended() {
     stand.days_pass(1);
     // Not read for a day: the next payment has the new day's key.
     let next = stand.seal(&payment).await;
-    assert_eq!(next.entry.key_version, 2);
+    assert_eq!(next.entry.as_ref().unwrap().key_version, 2);
     stand.custody.look_after_keys().await.unwrap();
     assert_eq!(
         stand.keys().await,
@@ -214,7 +214,7 @@ async fn a_rotated_key_without_cards_is_destroyed() {
     assert_eq!(stand.custody.destroy_expired().await.unwrap(), [2]);
     assert_eq!(stand.keys().await, [(3, None), (1, Some(1))]);
     assert!(stand.kept(&payment).await.is_some());
-    assert_eq!(stand.seal(&payment).await.entry.key_version, 3);
+    assert_eq!(stand.seal(&payment).await.entry.unwrap().key_version, 3);
     stand.store.close().await;
 }
 

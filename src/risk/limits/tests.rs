@@ -9,6 +9,7 @@ use super::*;
 use crate::card::master_key::MasterKey;
 use crate::config::risk::{LimitConfig, LimitedOperation};
 use crate::random::Random;
+use crate::risk::subject::KnownCard;
 
 const NOW: UnixMillis = UnixMillis::new(1_000_000_000_000);
 const VISA: &str = "4242424242424242";
@@ -264,4 +265,77 @@ fn nothing_is_counted_where_nothing_is_limited() {
         kind: OperationKind::Authorization,
     };
     assert!(limits.take(tried, NOW).unwrap().is_none());
+}
+
+/// Each limit that counts a subject, under the merchant that it counts apart; what is forgotten is forgotten for that alone.
+#[test]
+fn a_subject_is_looked_up_and_forgotten() {
+    use LimitedSubject::{Address, Card, CardRange, Merchant};
+    let attempts = CountedEvent::Attempts;
+    let limits = limits(vec![
+        three("card", Card, attempts),
+        LimitConfig {
+            by_merchant: true,
+            ..three("range", CardRange, attempts)
+        },
+        LimitConfig {
+            most_of: [("shop".to_owned(), 9)].into(),
+            ..three("shop", Merchant, attempts)
+        },
+        LimitConfig {
+            by_merchant: true,
+            ..three("address", Address, attempts)
+        },
+    ]);
+    for _ in 0..3 {
+        take(&limits, &tried(VISA), NOW).unwrap();
+    }
+    let shop: MerchantId = "shop".parse().unwrap();
+    let hashes = |pan| {
+        let velocity = limits
+            .fingerprints
+            .velocity(&Pan::from_digits(pan).unwrap());
+        let known = KnownCard::new(shop, &velocity).unwrap();
+        Subject::Card(Box::new(known))
+    };
+    let count = |limit: &str, apart: bool, count, most, blocked: bool| LimitCount {
+        limit: limit.into(),
+        merchant_id: apart.then_some(shop),
+        count,
+        most,
+        // The window begins at the minute before; what was counted is three until the next one begins, and then less.
+        blocked_until: blocked.then_some(NOW.plus_ms(60_000 - NOW.as_i64() % 60_000 + 20_000)),
+    };
+    let card = |three| {
+        [
+            count("card", false, three, 3, three == 3),
+            count("range", true, 3, 3, true),
+        ]
+    };
+    let merchant = [count("shop", true, 3, 9, false)];
+    let address = [count("address", true, 3, 3, true)];
+    let home = |at| Subject::Address(HOME.into(), at);
+    let nothing = [
+        count("card", false, 0, 3, false),
+        count("range", true, 0, 3, false),
+    ];
+    for (subject, expected) in [
+        (hashes(VISA), card(3).as_slice()),
+        (hashes(MASTERCARD), &nothing),
+        (Subject::Merchant(shop), &merchant),
+        (home(Some(shop)), &address),
+        (home(None), &[]),
+    ] {
+        assert_eq!(limits.counts(&subject, None, NOW), expected, "{subject:?}");
+    }
+    let visa = hashes(VISA);
+    assert_eq!(limits.counts(&visa, Some("range"), NOW), card(3)[1..]);
+    let windows = limits.windows(&visa, Some("card"), NOW);
+    assert_eq!(windows.len(), 2);
+    limits.forget(&visa, Some("card"), &windows, NOW);
+    assert_eq!(
+        limits.counts(&visa, None, NOW)[0],
+        count("card", false, 0, 3, false)
+    );
+    assert_eq!(limits.counts(&visa, None, NOW)[1..], card(0)[1..]);
 }

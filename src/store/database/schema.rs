@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 30] = [
+const MIGRATIONS: [Migration; 31] = [
     Migration {
         version: 1,
         name: "payments",
@@ -173,6 +173,11 @@ const MIGRATIONS: [Migration; 30] = [
         version: 29,
         name: "settled_items",
         text: include_str!("../../../migrations/0029_settled_items.sql"),
+    },
+    Migration {
+        version: 30,
+        name: "sealing_keys",
+        text: include_str!("../../../migrations/0030_sealing_keys.sql"),
     },
     Migration {
         version: 31,

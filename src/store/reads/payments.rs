@@ -12,6 +12,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::index_walk::{IndexWalk, page};
 use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
+use crate::store::tables::columns::Columns;
 use crate::store::tables::operations::operation;
 use crate::store::tables::payments::{
     IS_PAYMENT, SELECT_PAYMENTS, custody_entry, payment, select_with_authorizations,
@@ -47,6 +48,25 @@ impl Store {
         let values = [id.to_string().into(), merchant.as_str().into()];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.first().map(payment).transpose()
+    }
+
+    /// Whose a payment is, and by what the installation knows its card again, where that was kept; `None` when there is no
+    /// such payment.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn velocity_of(
+        &self,
+        id: PaymentId,
+    ) -> Result<Option<(MerchantId, Option<String>)>, StoreError> {
+        let text = "SELECT id, merchant_id, velocity FROM payments WHERE id = $1";
+        let rows = self.read(text, &[id.to_string().into()]).await?;
+        let found = rows.first().map(|row| {
+            let columns = Columns::of(row, "payments", "id")?;
+            let merchant_id = columns.parsed("merchant_id")?;
+            Ok((merchant_id, columns.optional_text("velocity")?))
+        });
+        found.transpose()
     }
 
     /// As [`Store::payment`], with what a later message of it needs.

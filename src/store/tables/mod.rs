@@ -32,6 +32,7 @@ pub(in crate::store) mod quarantine;
 pub(in crate::store) mod refunds;
 mod report_lines;
 mod risk_counts;
+mod sealing_keys;
 pub(in crate::store) mod sequences;
 pub(in crate::store) mod settlement_batches;
 pub(in crate::store) mod settlement_differences;

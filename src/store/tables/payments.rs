@@ -184,7 +184,7 @@ pub(in crate::store) fn new_payment_row(
     card: Option<&NewCard>,
     names: &Names,
 ) -> Result<Vec<Value>, StoreError> {
-    let entry = card.map(|card| &card.entry);
+    let entry = card.and_then(|card| card.entry.as_ref());
     let detail = PaymentDetail {
         card: Cow::Borrowed(&payment.card),
         description: payment.description.as_deref().map(Cow::Borrowed),

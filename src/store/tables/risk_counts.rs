@@ -1,6 +1,6 @@
 //! What was counted for limits, by each node in rows of its own, and the last batch of each node.
 
-use super::columns::Columns;
+use super::columns::{Columns, first_integer};
 use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
@@ -90,6 +90,25 @@ impl Store {
             columns.optional_integer("batch")
         };
         Ok(found.first().map(batch).transpose()?.flatten())
+    }
+
+    /// What all nodes together have counted of this subject in this window.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn risk_count(&self, of: &RiskCount) -> Result<i64, StoreError> {
+        let text = "SELECT CAST(COALESCE(SUM(counted), 0) AS BIGINT) AS counted FROM risk_counts \
+            WHERE limit_name = $1 AND subject = $2 AND begins_ms = $3";
+        let values = [
+            of.limit.as_str().into(),
+            of.subject.as_str().into(),
+            of.begins_ms.into(),
+        ];
+        let rows = self.read(text, &values).await?;
+        let count = rows
+            .first()
+            .map(|row| first_integer(row, "risk_counts", "counted", &of.subject));
+        count.unwrap_or(Ok(0))
     }
 
     /// What all nodes together have counted, of the subjects and windows that the batches of one node are about: those

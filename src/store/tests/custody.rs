@@ -32,7 +32,7 @@ fn entry(key_version: i64) -> CustodyEntry {
 
 async fn record(store: &Store, intent: &Intent, key_version: i64) {
     let card = NewCard {
-        entry: entry(key_version),
+        entry: Some(entry(key_version)),
         velocity: "00ff".into(),
     };
     let change = Change {

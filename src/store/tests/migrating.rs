@@ -70,6 +70,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "told_discrepancies",
     "risk_counts",
     "settled_items",
+    "sealing_keys",
     "list_indexes",
 ];
 

@@ -25,6 +25,7 @@ mod recovery;
 mod reports;
 mod responses;
 mod risk_counts;
+mod sealing_keys;
 mod settlement;
 mod totals;
 mod unconfirmed;

@@ -52,6 +52,22 @@ async fn counts_of_nodes_add_up(database: TestDatabase) {
         assert_eq!(counts, expected, "{node} {batches:?}");
     }
 
+    for (window, expected) in [
+        (count("a", 0), 4),
+        (count("b", 0), 1),
+        (count("c", 0), 0),
+        (
+            RiskCount {
+                begins_ms: NOW.as_i64() + 1,
+                ..count("a", 0)
+            },
+            0,
+        ),
+    ] {
+        let counted = second.risk_count(&window).await;
+        assert_eq!(counted, Ok(expected), "{window:?}");
+    }
+
     // However far the number of a batch is from the next one that has a row.
     for (between, rows, expected) in [
         ((0, 900), 1, Some(1)),

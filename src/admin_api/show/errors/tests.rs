@@ -52,6 +52,18 @@ fn every_error_has_its_status() {
             Refusal::PayoutsNotConfigured.status(),
             "FailedPrecondition PAYOUTS_NOT_CONFIGURED NOT_SENT",
         ),
+        (
+            Refusal::SealingKeyTooNew.status(),
+            "FailedPrecondition SEALING_KEY_TOO_NEW NOT_SENT",
+        ),
+        (
+            Refusal::SealingKeysUnreadable.status(),
+            "Unavailable SEALING_KEYS_UNREADABLE UNKNOWN",
+        ),
+        (
+            Refusal::CardNotKnown.status(),
+            "FailedPrecondition CARD_NOT_KNOWN NOT_SENT",
+        ),
         (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
         (
             payment_not_found("order-1", &["the RRN of an operation"]),

@@ -158,3 +158,26 @@ fn what_cannot_be_read_leaves_the_old_and_is_said_once() {
         assert_eq!(look(), 3);
     });
 }
+
+/// By what was opened, not by what only names it; and it goes on when the folder is read again.
+#[test]
+fn it_is_known_when_a_key_was_used_last() {
+    let watched = Watched::new();
+    let (_, kid, sealed) = watched.put_key(&watched.folder.join(UPCOMING_FOLDER));
+    let used = || {
+        let keys = watched.opener.sealing_keys();
+        keys.find(&kid, Algorithm::EcdhEs).unwrap().used_at()
+    };
+    watched.opener.reload_keys().unwrap();
+    let mut forged = sealed.as_str().to_owned();
+    let last = if forged.pop() == Some('A') { 'Q' } else { 'A' };
+    forged.push(last);
+    assert!(watched.open(&SealedCard::from(forged), 10).is_err());
+    assert_eq!(used(), None);
+    for (later_ms, expected_ms) in [(10, 10), (900, 10), (1_010, 1_010), (500, 1_010)] {
+        watched.open(&sealed, later_ms).unwrap();
+        assert_eq!(used(), Some(NOW.plus_ms(expected_ms)), "{later_ms}");
+    }
+    watched.opener.reload_keys().unwrap();
+    assert_eq!(used(), Some(NOW.plus_ms(1_010)));
+}
