@@ -454,7 +454,7 @@ fn the_commands_do_what_the_door_does() {
         let audit = done(&demo, &["audit", "list", "--limit", "1", "--json"]);
         let audit: Value = serde_json::from_str(&audit).expect("JSON");
         assert_eq!(audit["entries"].as_array().map(Vec::len), Some(1));
-        assert_eq!(audit["entries"][0]["target"], "bob");
+        assert_eq!(audit["entries"][0]["target"], "merchant demo-shop");
 
         // What is refused says why, and what can't work says what is missing.
         let refused = payswitch(
