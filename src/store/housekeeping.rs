@@ -3,6 +3,7 @@
 //! On PostgreSQL it has a connection of its own, so that a node whose writer is overloaded still sends its
 //! heartbeats. On SQLite, where no other node watches, it goes through the writer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub(super) struct Housekeeping {
     /// When the last heartbeat that the database took was on its way to it, and what the clock said then.
     heard_at: std::sync::Mutex<Option<(Instant, UnixMillis)>>,
     pub(super) clock: Arc<dyn Clock>,
+    /// The heartbeats of the other nodes when rows were pruned last.
+    pub(super) heartbeats: Mutex<BTreeMap<NodeId, i64>>,
 }
 
 impl Housekeeping {
@@ -70,6 +73,7 @@ impl Housekeeping {
             stopped: AtomicBool::new(false),
             heard_at: std::sync::Mutex::default(),
             clock,
+            heartbeats: Mutex::default(),
         }
     }
 

@@ -9,7 +9,11 @@ use crate::store::records::callers::ClientConnection;
 use crate::store::retention::prune;
 use crate::store::testing::TestDatabase;
 
-on_both!(old_envelopes_are_pruned, old_traces_are_pruned);
+on_both!(
+    old_envelopes_are_pruned,
+    no_single_clock_forgets_a_used_envelope,
+    old_traces_are_pruned
+);
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -62,6 +66,42 @@ async fn old_envelopes_are_pruned(database: TestDatabase) {
     assert_eq!(pruned, 1200);
 }
 
+/// A node whose clock is ahead would make cards reusable at all others, which still take them.
+async fn no_single_clock_forgets_a_used_envelope(database: TestDatabase) {
+    let store = database.open().await;
+    let payment = intent_at("shop", NOW);
+    store.record_intent(&payment).await.unwrap();
+    let expires_at = payment.envelope.as_ref().unwrap().expires_at;
+    let ahead = expires_at.plus_ms(6 * 60_000 + 3_600_000);
+    let other = "node_00000000000000000000000001";
+    let other_says = async |heartbeat: i64, now: UnixMillis| {
+        let now = now.as_i64();
+        database
+            .execute(&format!(
+                "INSERT INTO nodes (id, started_at_ms, seen_at_ms, heartbeat) \
+                 VALUES ('{other}', 0, {now}, {heartbeat}) ON CONFLICT (id) DO UPDATE \
+                 SET seen_at_ms = excluded.seen_at_ms, heartbeat = excluded.heartbeat"
+            ))
+            .await;
+    };
+    let used = async || {
+        let used = prune(&store.inner.housekeeping, ahead).await.unwrap();
+        1 - used
+    };
+    for heartbeat in [1, 2] {
+        other_says(heartbeat, NOW).await;
+        assert_eq!(used().await, 1, "the other node still takes the card");
+    }
+    // One that says nothing any more takes no card.
+    assert_eq!(used().await, 0);
+    let again = intent_at("shop", NOW);
+    store.record_intent(&again).await.unwrap();
+    other_says(3, expires_at.plus_ms(3_600_000)).await;
+    assert_eq!(used().await, 1, "a millisecond is left of the hour");
+    other_says(4, expires_at.plus_ms(3_600_001)).await;
+    assert_eq!(used().await, 0);
+}
+
 fn connection(at: UnixMillis) -> ClientConnection {
     ClientConnection {
         id: ConnectionId::from_parts(at, random()),
@@ -105,8 +145,8 @@ async fn old_traces_are_pruned(database: TestDatabase) {
     store.close().await;
     database
         .execute(&format!(
-            "INSERT INTO nodes (id, started_at_ms, seen_at_ms) \
-             VALUES ('node_00000000000000000000000001', 0, {})",
+            "INSERT INTO nodes (id, started_at_ms, seen_at_ms, stopped_at_ms) \
+             VALUES ('node_00000000000000000000000001', 0, {0}, {0})",
             old.as_i64()
         ))
         .await;
