@@ -1,8 +1,9 @@
 //! What this process is working on, and the outcomes that the store has not taken yet.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
 
 use crate::payment::ids::OperationId;
 use crate::random::HashSet;
@@ -18,7 +19,15 @@ const MAX_REMEMBERED: usize = 16_384;
 pub(super) struct InProgress {
     marked: Mutex<HashSet<OperationId>>,
     /// The names of operations begin with the time, so the first is the oldest.
-    remembered: Mutex<BTreeMap<OperationId, Outcome>>,
+    remembered: Mutex<BTreeMap<OperationId, Remembered>>,
+}
+
+/// An outcome that waits for the store.
+#[derive(Debug)]
+struct Remembered {
+    outcome: Outcome,
+    /// Until then it is not looked for: the store did not hold its intent.
+    absent_until: Option<Instant>,
 }
 
 /// An operation is in progress for as long as this lives.
@@ -44,7 +53,12 @@ impl InProgress {
     /// database that hangs can commit what its client gave up long ago.
     pub(super) fn remember(&self, outcome: Outcome) {
         let mut remembered = locked(&self.remembered);
-        remembered.insert(outcome.operation.id, outcome);
+        let operation_id = outcome.operation.id;
+        let outcome = Remembered {
+            outcome,
+            absent_until: None,
+        };
+        remembered.insert(operation_id, outcome);
         if remembered.len() > MAX_REMEMBERED
             && let Some((operation_id, _)) = remembered.pop_first()
         {
@@ -57,19 +71,34 @@ impl InProgress {
         locked(&self.remembered).contains_key(&operation_id)
     }
 
-    /// The first remembered outcome after `after` that no task works on.
-    pub(super) fn next_after(&self, after: Option<OperationId>) -> Option<Outcome> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        locked(&self.remembered)
-            .range((from, Bound::Unbounded))
-            .map(|(_, outcome)| outcome)
-            .find(|outcome| !self.contains(outcome.operation.id))
-            .cloned()
+    /// The operations whose outcomes are to be recorded now, and that no task works on; the oldest comes first.
+    pub(super) fn due(&self, now: Instant) -> Vec<OperationId> {
+        let remembered = locked(&self.remembered);
+        let due = remembered.iter().filter(|(operation_id, remembered)| {
+            remembered.absent_until.is_none_or(|until| until <= now)
+                && !self.contains(**operation_id)
+        });
+        due.map(|(operation_id, _)| *operation_id).collect()
     }
 
-    /// How many outcomes wait for the store.
-    pub(super) fn remembered(&self) -> usize {
-        locked(&self.remembered).len()
+    /// What is remembered of an operation.
+    pub(super) fn outcome(&self, operation_id: OperationId) -> Option<Outcome> {
+        let remembered = locked(&self.remembered);
+        Some(remembered.get(&operation_id)?.outcome.clone())
+    }
+
+    /// The store holds no intent of the operation: it is looked for again after `until`.
+    pub(super) fn is_absent(&self, operation_id: OperationId, until: Instant) {
+        if let Some(remembered) = locked(&self.remembered).get_mut(&operation_id) {
+            remembered.absent_until = Some(until);
+        }
+    }
+
+    /// How many outcomes wait for the store; without those of which it held no intent.
+    pub(super) fn waiting(&self) -> usize {
+        let remembered = locked(&self.remembered);
+        let waits = |remembered: &&Remembered| remembered.absent_until.is_none();
+        remembered.values().filter(waits).count()
     }
 
     /// The outcome is recorded.

@@ -67,38 +67,57 @@ impl Operations {
     }
 
     /// Records the outcomes that this process remembers because the store did not take them, unless a task
-    /// still works on them. Returns how many payments of the store are left without theirs; where it holds
-    /// no intent, there is none.
+    /// still works on them. Returns how many payments of the store are left without theirs.
+    ///
+    /// One read says which of them the store holds an intent of. The others are not offered to it, since nothing waits
+    /// for them; they are looked for again, less and less often, until they can't come any more.
     pub async fn record_remembered(&self) -> usize {
-        let (mut after, mut without_intent) = (None, 0_usize);
-        while let Some(outcome) = self.in_progress.next_after(after) {
-            let operation = &outcome.operation;
-            after = Some(operation.id);
+        let due = self.in_progress.due(Instant::now());
+        let held = match self.store.operations_that_exist(&due).await {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::warn!(%error, "The outcomes that wait can't be recorded yet");
+                return self.in_progress.waiting();
+            }
+        };
+        for operation_id in due {
+            let Some(outcome) = self.in_progress.outcome(operation_id) else {
+                continue;
+            };
+            if !held.contains(&operation_id) {
+                self.keep_without_intent(&outcome.operation);
+                continue;
+            }
             match self.record_once(&outcome).await {
                 Ok(Recorded::AsDecided { .. }) => {}
-                Ok(Recorded::EndedBefore(..)) => self.keep_ended_before(operation).await,
+                Ok(Recorded::EndedBefore(..)) => self.keep_ended_before(&outcome.operation).await,
                 // It ends as one whose outcome is not known.
                 Ok(Recorded::Cancelled(..)) => {}
-                Ok(Recorded::NoIntent) => {
-                    let age_ms = self.clock.now().as_i64() - operation.created_at.as_i64();
-                    if age_ms < NO_INTENT_KEPT_MS {
-                        without_intent += 1;
-                        continue;
-                    }
-                }
+                Ok(Recorded::NoIntent) => continue,
                 // What the bank said is not forgotten: something has moved the payment where no outcome fits.
                 Err(error @ StoreError::Conflict { .. }) => {
-                    log_not_ended(operation.id, &error);
+                    log_not_ended(operation_id, &error);
                     continue;
                 }
                 // It takes nothing yet.
                 Err(error) if may_pass(&error) || error == StoreError::Closed => break,
-                Err(error) => log_not_ended(operation.id, &error),
+                Err(error) => log_not_ended(operation_id, &error),
             }
-            self.in_progress.forget(operation.id);
+            self.in_progress.forget(operation_id);
         }
-        let remembered = self.in_progress.remembered();
-        remembered.saturating_sub(without_intent)
+        self.in_progress.waiting()
+    }
+
+    /// An operation that the store holds no intent of: a database that hangs can commit one that its client gave up long
+    /// ago. The older it is, the less likely that is, and the later it is looked for again.
+    fn keep_without_intent(&self, operation: &Operation) {
+        let age_ms = self.clock.now().as_i64() - operation.created_at.as_i64();
+        if age_ms >= NO_INTENT_KEPT_MS {
+            return self.in_progress.forget(operation.id);
+        }
+        let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+        let again = Instant::now() + (age / 4).max(LOOK_EVERY);
+        self.in_progress.is_absent(operation.id, again);
     }
 
     /// Gives an end to everything unfinished, at once: for a process that knows to be alone. Returns how

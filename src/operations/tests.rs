@@ -84,22 +84,69 @@ async fn an_operation_that_nobody_remembers_ends_as_its_flow_says() {
     machine.store.close().await;
 }
 
-/// An intent that was never committed has no outcome, and its memory ends in time.
+/// An intent that was never committed has no outcome: it is not offered to the store, is looked for less and less often,
+/// and its memory ends in time.
 #[tokio::test]
-async fn an_outcome_without_an_intent_is_forgotten_in_time() {
+async fn an_outcome_without_an_intent_is_looked_for_alone_and_forgotten_in_time() {
     let folder = Folder::new("never-held").await;
     let machine = folder.machine().await;
-    for (age_ms, left) in [(3_600_000, 0), (3_500_000, 1)] {
+    for (age_ms, again_ms) in [
+        (0, Some(2_000)),
+        (60_000, Some(15_000)),
+        (3_500_000, Some(875_000)),
+        (3_600_000, None),
+    ] {
         let (mut payment, mut operation) = records();
         payment.created_at = machine.clock.now().plus_ms(-age_ms);
         operation.created_at = payment.created_at;
+        let operation_id = operation.id;
         let not_sent = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         let outcome = decide(&machine, (payment, operation), &not_sent).await;
         machine.in_progress.remember(outcome);
+        let before = Instant::now();
+        assert_eq!(machine.in_progress.waiting(), 1);
         let waiting = machine.record_remembered().await;
         assert_eq!(waiting, 0, "no payment waits for it: {age_ms}");
-        assert_eq!(machine.in_progress.remembered(), left, "{age_ms}");
+        let after = Instant::now();
+        let Some(again_ms) = again_ms else {
+            assert!(!machine.in_progress.remembers(operation_id), "{age_ms}");
+            continue;
+        };
+        let again = Duration::from_millis(again_ms);
+        let too_soon = before + again - Duration::from_millis(1);
+        assert_eq!(machine.in_progress.due(too_soon), [], "{age_ms}");
+        // The machine's clock has gone on by now, and so has the age.
+        let due = machine.in_progress.due(after + again * 2);
+        assert_eq!(due, [operation_id], "{age_ms}");
+        machine.in_progress.forget(operation_id);
     }
+    machine.store.close().await;
+}
+
+/// It may turn up later: what is known of it is recorded then.
+#[tokio::test]
+async fn an_intent_that_turns_up_later_gets_the_outcome_that_is_remembered() {
+    let folder = Folder::new("held-late").await;
+    let machine = folder.machine().await;
+    let not_sent = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+    let (payment, mut operation) = records();
+    operation.created_at = machine.clock.now();
+    let operation_id = operation.id;
+    let outcome = decide(&machine, (payment.clone(), operation), &not_sent).await;
+    machine.in_progress.remember(outcome);
+    assert_eq!(machine.record_remembered().await, 0);
+    assert!(machine.in_progress.remembers(operation_id));
+
+    let (_, held) = intended(&machine).await;
+    assert_eq!(held.id, operation_id);
+    machine.in_progress.is_absent(operation_id, Instant::now());
+    assert_eq!(machine.record_remembered().await, 0);
+    assert!(!machine.in_progress.remembers(operation_id));
+    let stands = machine
+        .store
+        .payment(&payment.merchant_id, payment.id)
+        .await;
+    assert_eq!(stands.unwrap().unwrap().state.name(), "FAILED");
     machine.store.close().await;
 }
 
@@ -223,13 +270,9 @@ async fn the_latest_outcomes_are_remembered() {
     assert!(!in_progress.remembers(named(0)));
     assert!(in_progress.remembers(named(1)));
     assert!(in_progress.remembers(named(16_384)));
-    assert_eq!(in_progress.remembered(), 16_384);
     // An operation that a task works on is left to the task.
     let _mark = in_progress.mark(named(1));
-    let first = in_progress.next_after(None).unwrap();
-    assert_eq!(first.operation.id, named(2));
-    let next = in_progress.next_after(Some(named(2))).unwrap();
-    assert_eq!(next.operation.id, named(3));
-    assert!(in_progress.next_after(Some(named(16_384))).is_none());
+    let due = in_progress.due(Instant::now());
+    assert_eq!((due.len(), due[0]), (16_383, named(2)));
     machine.store.close().await;
 }

@@ -1,5 +1,7 @@
 //! Operations: those that nobody has finished, one, those of a payment.
 
+use std::collections::BTreeSet;
+
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -110,6 +112,21 @@ impl Store {
             .read(AssertSqlSafe(text), &[id.to_string().into()])
             .await?;
         rows.first().map(operation).transpose()
+    }
+
+    /// Which of these exchanges there are.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn operations_that_exist(
+        &self,
+        ids: &[OperationId],
+    ) -> Result<BTreeSet<OperationId>, StoreError> {
+        let text = format!("SELECT id FROM operations WHERE id {IDS}");
+        let ids = ids.iter().map(ToString::to_string).collect();
+        let rows = self.of_ids(&text, ids).await?;
+        let id = |row| Columns::of(row, "operations", "id")?.parsed("id");
+        rows.iter().map(id).collect()
     }
 
     /// All exchanges of a payment, oldest first.
