@@ -223,6 +223,12 @@ impl Operations {
                     (None, Some(Decline::RISK_LIMIT))
                 }
             };
+            // What is owed takes numbers of its own, which a repetition must not use up.
+            if !plan.owes.is_empty()
+                && let Some(before) = Box::pin(self.answered_before::<F>(call)).await?
+            {
+                return Ok(Begun::Answered(before));
+            }
             let ids = (payment_id, operation_id);
             let mut intent = match self
                 .intent::<F>(call, ids, (plan, known, declined), now)
@@ -236,7 +242,14 @@ impl Operations {
                 let reason = "numbers for the message came too late".to_owned();
                 return Err(not_recorded(StoreError::Unavailable { reason }));
             }
-            match self.store.commit(&intent.change()).await {
+            let committed = self.store.commit(&intent.change()).await;
+            // What is refused uses no number: the next operation gets it.
+            if matches!(committed, Ok(Verdict::Committed { .. }) | Err(_))
+                && let Some(number) = intent.number.take()
+            {
+                number.used();
+            }
+            match committed {
                 Ok(Verdict::Committed { payment }) => {
                     if let Some(payment) = payment {
                         intent.payment = payment;

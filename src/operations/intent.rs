@@ -16,6 +16,7 @@ use crate::payment::reference::{Rrn, Stan};
 use crate::payment::state::PaymentState;
 use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim};
 use crate::store::error::StoreError;
+use crate::store::numbers::TakenNumber;
 
 use super::call::{BANK_WITHIN, Call, OperationError, not_recorded, random};
 use super::card_custody::CardCustodyError;
@@ -35,6 +36,8 @@ pub(crate) struct Intent {
     pub(crate) adjustment: Option<Adjustment>,
     pub(crate) unmoved: bool,
     pub(crate) operation: Box<Operation>,
+    /// That of the operation, until it is used.
+    pub(crate) number: Option<TakenNumber>,
     /// The operation that it completes or undoes.
     pub(crate) original: Option<Box<Operation>>,
     pub(crate) card: Option<Card>,
@@ -103,12 +106,17 @@ impl Operations {
     ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
         let original = self.original(plan.original_id, &known.operations).await;
         let original = original.map_err(not_recorded)?;
-        let numbers = match declined {
-            Some(_) => (Stan::NONE, Rrn::NONE),
+        let date = NumberDate::of(now);
+        let mut number = match declined {
+            Some(_) => None,
             None => {
-                let date = NumberDate::of(now);
-                let number = self.numbers.next(&plan.host_id, date).await;
-                let number = number.map_err(not_recorded)?;
+                let taken = self.numbers.take(&plan.host_id, date).await;
+                Some(taken.map_err(not_recorded)?)
+            }
+        };
+        let numbers = match number.as_ref().map(TakenNumber::number) {
+            None => (Stan::NONE, Rrn::NONE),
+            Some(number) => {
                 let rrn = self
                     .hosts
                     .rrn(plan.host_id, &call.merchant, number, date, now);
@@ -145,6 +153,9 @@ impl Operations {
             if message.numbers.transmission_date_time {
                 operation.transmitted_at = original.transmitted_at;
                 operation.number_date = original.number_date;
+            }
+            if message.numbers.stan && message.numbers.rrn {
+                number = None;
             }
         }
         let mut new_card = None;
@@ -235,6 +246,7 @@ impl Operations {
             adjustment,
             unmoved: plan.unmoved,
             operation,
+            number,
             original,
             card: plan.card,
             kept_card: known.card,

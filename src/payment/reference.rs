@@ -27,6 +27,12 @@ impl SequenceNumber {
         (number < RRN_COUNT).then_some(Self(number))
     }
 
+    /// The number, 0 to [`RRN_COUNT`] - 1.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
     /// Its STAN, 1 to [`STAN_COUNT`].
     #[must_use]
     pub fn stan(self) -> Stan {

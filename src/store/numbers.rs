@@ -42,8 +42,41 @@ struct Sequence {
 struct Blocks {
     /// The writer's connection when they were reserved.
     reconnects: u64,
+    /// Taken, and not used.
+    given_back: Vec<u64>,
     current: Range<u64>,
     ahead: Range<u64>,
+}
+
+/// A number that was taken. Unless it is [`used`](Self::used) it is given back, and the next caller gets it.
+#[derive(Debug)]
+pub struct TakenNumber {
+    number: SequenceNumber,
+    reconnects: u64,
+    sequence: Arc<Sequence>,
+    is_used: bool,
+}
+
+impl TakenNumber {
+    /// The number.
+    #[must_use]
+    pub fn number(&self) -> SequenceNumber {
+        self.number
+    }
+
+    /// Something may be recorded with it: nobody else may get it.
+    pub fn used(mut self) -> SequenceNumber {
+        self.is_used = true;
+        self.number
+    }
+}
+
+impl Drop for TakenNumber {
+    fn drop(&mut self) {
+        if !self.is_used {
+            lock(&self.sequence.blocks).give_back(self.reconnects, self.number);
+        }
+    }
 }
 
 impl Blocks {
@@ -59,10 +92,20 @@ impl Blocks {
     }
 
     fn take(&mut self) -> Option<u64> {
+        if let Some(number) = self.given_back.pop() {
+            return Some(number);
+        }
         if self.current.is_empty() {
             self.current = std::mem::take(&mut self.ahead);
         }
         self.current.next()
+    }
+
+    /// One of an earlier connection is not given out again.
+    fn give_back(&mut self, reconnects: u64, number: SequenceNumber) {
+        if self.reconnects == reconnects {
+            self.given_back.push(number.get());
+        }
     }
 
     fn left(&self) -> u64 {
@@ -94,8 +137,7 @@ impl Numbers {
         }
     }
 
-    /// The next number of a host on a number date: from memory, except for the first and when the
-    /// database can't keep up.
+    /// The next number of a host on a number date, which is used: [`take`](Self::take).
     ///
     /// # Errors
     /// As [`Store::reserve_sequence`].
@@ -104,15 +146,25 @@ impl Numbers {
         host: &HostId,
         date: NumberDate,
     ) -> Result<SequenceNumber, StoreError> {
+        self.take(host, date).await.map(TakenNumber::used)
+    }
+
+    /// Takes the next number of a host on a number date: from memory, except for the first and when the
+    /// database can't keep up.
+    ///
+    /// # Errors
+    /// As [`Store::reserve_sequence`].
+    pub async fn take(&self, host: &HostId, date: NumberDate) -> Result<TakenNumber, StoreError> {
         let sequence = self.sequence(host, date);
         for _ in 0..ATTEMPTS {
-            let (number, low) = {
+            let (number, reconnects, low) = {
                 let mut blocks = lock(&sequence.blocks);
                 blocks.keep_of(self.store.reconnects());
                 let number = blocks.take();
                 // The next block is fetched while half of one is left.
                 (
                     number,
+                    blocks.reconnects,
                     blocks.ahead.is_empty() && blocks.left() <= self.block / 2,
                 )
             };
@@ -124,9 +176,16 @@ impl Numbers {
             if low {
                 self.refill_ahead(sequence.clone(), *host, date);
             }
-            return SequenceNumber::new(number).ok_or_else(|| StoreError::SequenceExhausted {
-                host: host.to_string(),
-                date: date.to_string(),
+            let number =
+                SequenceNumber::new(number).ok_or_else(|| StoreError::SequenceExhausted {
+                    host: host.to_string(),
+                    date: date.to_string(),
+                })?;
+            return Ok(TakenNumber {
+                number,
+                reconnects,
+                sequence,
+                is_used: false,
             });
         }
         Err(StoreError::Busy { waiting: 0 })

@@ -12,6 +12,7 @@ use crate::sealing::{Claims, card, with_sealed};
 on_both_engines!(
     a_sealed_card_works_once,
     a_sealed_card_works_once_of_fifty_at_once,
+    what_is_not_sent_uses_no_number,
 );
 
 /// The card in the envelopes.
@@ -99,4 +100,53 @@ async fn a_sealed_card_works_once_of_fifty_at_once(engine: Engine) {
         books.account(PAN, "EUR").expect("an account").held_minor,
         1250
     );
+}
+
+/// Numbers are of a host and a day, and there are only so many: one merchant must not use them up.
+async fn what_is_not_sent_uses_no_number(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let number = |payment: &pb::Payment| {
+        let authorization = payment.authorization.as_ref().expect("its numbers");
+        authorization.stan.parse::<usize>().expect("a number")
+    };
+    let sealed = switch.pay_sealed(&card(PAN), 1250, "EUR");
+    let first = authorize(&mut payments, sealed.clone()).await;
+    for _ in 0..20 {
+        let replay = pb::AuthorizePaymentRequest {
+            request_id: format!("again-{}", unique()),
+            ..sealed.clone()
+        };
+        refusal(&mut payments, replay).await;
+        assert_eq!(authorize(&mut payments, sealed.clone()).await, first);
+    }
+    let next = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+    assert_eq!(number(&next), number(&first) + 1);
+
+    let at_once = pay_with("pm_test_visa", 1250, "EUR");
+    let calls = (0..30).map(|_| {
+        let (mut payments, request) = (payments.clone(), at_once.clone());
+        async move { payments.authorize_payment(request).await }
+    });
+    let answered = join_all(calls).await;
+    assert!(answered.iter().any(Result::is_ok));
+    let mut paid = vec![next, authorize(&mut payments, at_once).await];
+    for _ in 0..30 {
+        paid.push(authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await);
+    }
+    let mut numbers: Vec<usize> = paid.iter().map(number).collect();
+    numbers.sort_unstable();
+    let expected: Vec<usize> = (1..=paid.len()).map(|it| number(&first) + it).collect();
+    assert_eq!(numbers, expected);
+}
+
+/// The database is asked last, so that it takes longer. Nobody is told otherwise.
+#[test]
+fn the_page_on_sealed_cards_says_that_a_replay_takes_longer() {
+    let page = include_str!("../../docs/sealing.md").replace('\n', " ");
+    let says = "A card that was used before takes longer to refuse than one that is bad in itself";
+    assert!(page.contains(says));
+    for promise in ["same time", "same work", "timing"] {
+        assert!(!page.contains(promise), "{promise}");
+    }
 }

@@ -119,6 +119,7 @@ impl World {
             adjustment: Some(adjustment),
             unmoved: plan.unmoved,
             operation: Box::new(operation),
+            number: None,
             original: None,
             card: None,
             kept_card: None,
