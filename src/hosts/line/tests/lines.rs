@@ -416,6 +416,11 @@ async fn a_line_whose_task_panics_is_started_again() {
     };
     let (end, ()) = tokio::join!(payment, panic);
     assert_eq!(end, Exchange::Unknown(UnknownReason::ConnectionLost));
+    // Until it is signed on again it takes nothing.
+    let meanwhile = known::numbered(8);
+    let meanwhile = hosts.send(known::outgoing(&meanwhile, &merchant), deadline);
+    let not_sent = Exchange::NotSent(FailureReason::HostUnavailable);
+    assert_eq!(meanwhile.await, not_sent);
 
     let mut line = bank.accept_signed_on().await;
     assert!(hosts.ready(TEST_TIMEOUT).await);
