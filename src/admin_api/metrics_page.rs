@@ -20,6 +20,7 @@ use super::gate::{Gate, METRICS};
 use super::lines::HostLines;
 use crate::clock::Clock;
 use crate::grpc::status;
+use crate::hosts::circuit::CircuitState;
 use crate::hosts::service::HostView;
 use crate::hosts::status::LineStatus;
 use crate::metrics::{Figure, Metrics};
@@ -194,6 +195,11 @@ impl MetricsPage {
             labels: label(host),
             value: host.status.lines.iter().map(|line| line.unmatched).sum(),
         };
+        let is_not_closed = |host: &HostView| {
+            let is_not_closed = host.circuit.state != CircuitState::Closed;
+            let help = "Whether payments to the host fail, unsent, because it does not answer";
+            Figure::standing("host_circuit_open", help, label(host), is_not_closed.into())
+        };
         [
             each(
                 "host_lines",
@@ -211,6 +217,7 @@ impl MetricsPage {
                 |lines| lines.iter().map(|line| line.in_flight).sum(),
             ),
             hosts.iter().map(unmatched).collect(),
+            hosts.iter().map(is_not_closed).collect(),
         ]
         .concat()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::async_trait;
 
 use super::lines::HostLines;
+use crate::hosts::circuit::{CircuitState, CircuitView};
 use crate::hosts::line::orders::Echo;
 use crate::hosts::service::{HostView, LineEcho, NoEcho};
 use crate::hosts::status::{HostStatus, LineState, LineStatus};
@@ -72,6 +73,10 @@ impl HostLines for Lines {
             },
             address: "acquirer.bank.test:9443".into(),
             signed_off,
+            circuit: CircuitView {
+                state: CircuitState::Closed,
+                since: NOW,
+            },
         }]
     }
 

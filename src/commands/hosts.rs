@@ -123,6 +123,10 @@ fn state(line: &pb::Line) -> &'static str {
     short(line.state().as_str_name(), "LINE_STATE_")
 }
 
+fn circuit(host: &pb::Host) -> &'static str {
+    short(host.circuit_state().as_str_name(), "CIRCUIT_STATE_")
+}
+
 fn show(hosts: &[pb::Host], as_json: bool) -> Result<(), CommandError> {
     if as_json {
         let hosts: Result<Vec<Value>, CommandError> = hosts.iter().map(host_as_json).collect();
@@ -132,6 +136,7 @@ fn show(hosts: &[pb::Host], as_json: bool) -> Result<(), CommandError> {
         "host",
         "address",
         "required",
+        "circuit",
         "line",
         "state",
         "in flight",
@@ -144,6 +149,7 @@ fn show(hosts: &[pb::Host], as_json: bool) -> Result<(), CommandError> {
                 host.host_id.as_str(),
                 &host.address,
                 if host.required { "yes" } else { "no" },
+                circuit(host),
                 &line.line_number.to_string(),
                 state(line),
                 &line.in_flight_count.to_string(),
@@ -171,6 +177,8 @@ fn host_as_json(host: &pb::Host) -> Result<Value, CommandError> {
         "address": host.address,
         "required": host.required,
         "signed_off_by_operator": host.signed_off_by_operator,
+        "circuit_state": circuit(host),
+        "circuit_state_time": moment(host.circuit_state_time)?,
         "lines": lines,
     }))
 }

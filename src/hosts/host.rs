@@ -17,6 +17,7 @@ use crate::payment::record::{Element, Operation};
 use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::stack;
 
+use super::circuit::Circuit;
 use super::exchange::Exchange;
 use super::line::endpoint::Endpoint;
 use super::line::orders::Order;
@@ -45,6 +46,7 @@ pub(super) struct Host {
     pub(super) endpoint: watch::Sender<Arc<Endpoint>>,
     /// What the lines are to do.
     pub(super) order: watch::Sender<Order>,
+    pub(super) circuit: Circuit,
     encoders: Mutex<Vec<Encoder>>,
     /// The connections that carried requests without an answer: the line, and its number on that line. The names
     /// of operations begin with the time, so the first is the oldest.
@@ -57,12 +59,14 @@ impl Host {
         lines: Vec<LineHandle>,
         endpoint: watch::Sender<Arc<Endpoint>>,
         order: watch::Sender<Order>,
+        circuit: Circuit,
     ) -> Self {
         Self {
             profile,
             lines,
             endpoint,
             order,
+            circuit,
             encoders: Mutex::default(),
             carried: Mutex::default(),
         }
@@ -80,9 +84,24 @@ impl Host {
             Ok(reserved) => reserved,
             Err(reason) => return Exchange::NotSent(reason),
         };
+        let Some(admitted) = self.circuit.admit(now) else {
+            return Exchange::NotSent(FailureReason::CircuitOpen);
+        };
         let claim_by = until.checked_sub(self.profile.least_reply);
         let exchange = self.exchange(outgoing, (line, place), claim_by, until);
         let exchange = exchange.await;
+        let ended_at = Instant::now();
+        match exchange {
+            Exchange::NotSent(_) => drop(admitted),
+            // A connection that breaks says nothing of a request that it has just carried.
+            Exchange::Unknown(UnknownReason::ConnectionLost)
+                if ended_at < now + self.profile.least_reply =>
+            {
+                drop(admitted);
+            }
+            Exchange::Unknown(_) => admitted.ended(false, ended_at),
+            _ => admitted.ended(true, ended_at),
+        }
         if exchange == Exchange::Unknown(UnknownReason::NoAnswerInTime) {
             self.remember_carrier(operation_id, line);
         }

@@ -2,6 +2,7 @@
 //!
 //! - [`profile`]: what is known of a bank host, as data: one TOML file for each host.
 //! - [`routing`]: which host a payment goes to.
+//! - [`circuit`]: payments to a host that does not answer fail at once; `probation`: finds out whether it does again.
 //! - `host`: one host as the senders see it: builds a request, chooses a line, waits for the answer.
 //! - [`message`]: requests built from an operation, and answers read, as the profile says.
 //! - [`line`]: connections to a host: what is sent, received and waited for on each.
@@ -33,11 +34,13 @@ use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::random::Random;
 
 pub mod calendar;
+pub mod circuit;
 pub mod exchange;
 mod host;
 pub mod line;
 pub mod message;
 pub mod notice;
+mod probation;
 pub mod profile;
 pub mod renewal;
 pub mod routing;
@@ -49,6 +52,7 @@ pub mod totals;
 pub(crate) mod tests;
 
 use calendar::Calendar;
+use circuit::Circuit;
 use exchange::Exchange;
 use host::Host;
 use line::endpoint::Endpoint;
@@ -105,7 +109,7 @@ pub enum HostsError {
 /// All bank hosts, and the lines to them. Dropping it ends the lines without a sign-off;
 /// [`drain`](Self::drain) signs them off.
 pub struct Hosts {
-    hosts: Vec<Host>,
+    hosts: Vec<Arc<Host>>,
     board: Arc<StatusBoard>,
     draining: AtomicBool,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
@@ -187,7 +191,10 @@ impl Hosts {
                 lines.push(handle);
                 tasks.spawn(link::run(line));
             }
-            hosts.push(Host::new(profile, lines, endpoint, order));
+            let circuit = Circuit::new(profile.host_id, profile.circuit, Arc::clone(&clock));
+            let host = Arc::new(Host::new(profile, lines, endpoint, order, circuit));
+            tasks.spawn(probation::run(Arc::clone(&host), random.clone()));
+            hosts.push(host);
         }
         Ok(Self {
             hosts,
@@ -415,7 +422,7 @@ impl Hosts {
     /// Whether a host has a line that is signed on.
     #[must_use]
     pub fn is_up(&self, host_id: HostId) -> bool {
-        self.host(host_id).is_some_and(Host::is_up)
+        self.host(host_id).is_some_and(|host| host.is_up())
     }
 
     /// Whether a message that matched nothing answers `operation` by the whole match key, although
@@ -427,9 +434,8 @@ impl Hosts {
     }
 
     fn host(&self, host_id: HostId) -> Option<&Host> {
-        self.hosts
-            .iter()
-            .find(|host| host.profile.host_id == host_id)
+        let mut hosts = self.hosts.iter().map(|host| &**host);
+        hosts.find(|host| host.profile.host_id == host_id)
     }
 
     /// Takes no new requests, waits for the answers to those in flight, signs off and closes, all

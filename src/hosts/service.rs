@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Hosts;
+use super::circuit::CircuitView;
 use super::host::Host;
 use super::line::orders::{Echo, EchoRequest, Order};
 use super::status::{HostStatus, LineState};
@@ -25,6 +26,8 @@ pub struct HostView {
     pub address: String,
     /// Whether an operator has signed it off.
     pub signed_off: bool,
+    /// Whether payments to it are sent.
+    pub circuit: CircuitView,
 }
 
 /// What came of an echo on one line.
@@ -55,6 +58,7 @@ impl Hosts {
                 status,
                 address: host.endpoint.borrow().address.clone(),
                 signed_off: *host.order.borrow() == Order::SignOff,
+                circuit: host.circuit.view(),
             })
             .collect();
         views.sort_by_key(|view| view.status.host_id);
@@ -106,6 +110,15 @@ impl Hosts {
 }
 
 impl Host {
+    /// Whether the host answers an echo on any of its lines; none where no line is there to send one.
+    pub(super) async fn answers_echo(&self) -> Option<bool> {
+        let echoes = futures_util::future::join_all(self.echoes()).await;
+        if echoes.iter().any(Result::is_ok) {
+            return Some(true);
+        }
+        echoes.contains(&Err(NoEcho::NotAnswered)).then_some(false)
+    }
+
     /// An echo on each line.
     fn echoes(&self) -> impl Iterator<Item = impl Future<Output = LineEcho>> {
         let echo_timeout = self.profile.network.echo_timeout;

@@ -177,6 +177,8 @@ pub enum FailureReason {
     DeadlineBeforeSend,
     /// Less time was left than the bank needs for an answer.
     NoTimeForTheBank,
+    /// The host did not answer lately, so that nothing is sent to it.
+    CircuitOpen,
     /// The message could not be built for the host's dialect.
     MessageNotBuildable,
 }

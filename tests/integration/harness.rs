@@ -205,20 +205,34 @@ impl Switch {
         acquirer_profile: Option<String>,
         limits: Vec<LimitConfig>,
     ) -> Self {
+        Self::start_as(engine, |options| {
+            options.acquirer_profile = acquirer_profile;
+            options.limits = limits;
+        })
+        .await
+    }
+
+    /// The same, where the gateway has another host, `file-acquirer`, with lines of its own to the same bank.
+    pub(crate) async fn start_with_two_hosts(engine: Engine) -> Self {
+        Self::start_as(engine, |options| options.with_file_host = true).await
+    }
+
+    async fn start_as(engine: Engine, change: impl FnOnce(&mut StandOptions)) -> Self {
         let folder = TempFolder::new("switch");
         let database = Database::fresh(engine, folder.path()).await;
         put_keys(folder.path());
-        let options = StandOptions {
+        let mut options = StandOptions {
             data: folder.path().join("data"),
             port: 0,
             admin_port: 0,
             database_url: Some(database.url()),
             codec_program: Some(env!("CARGO_BIN_EXE_payswitch").into()),
-            acquirer_profile,
+            acquirer_profile: None,
             with_file_host: false,
             corrections: Vec::new(),
-            limits,
+            limits: Vec::new(),
         };
+        change(&mut options);
         let stand = Stand::start(&options).await.expect("a stand starts");
         Self {
             jwks: std::fs::read_to_string(&stand.jwks_path).expect("the keys to seal to"),

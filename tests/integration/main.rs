@@ -41,6 +41,7 @@ mod clearing_records;
 mod clients;
 mod codecs;
 mod connections;
+mod dead_banks;
 mod doctor;
 mod events;
 mod expiring;

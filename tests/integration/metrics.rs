@@ -50,7 +50,7 @@ fn curl(switch: &Switch, folder: &TempFolder, identity: Option<&Identity>) -> Co
 }
 
 /// The samples of the page, as another's parser reads them.
-fn samples(switch: &Switch) -> BTreeMap<String, f64> {
+pub(crate) fn samples(switch: &Switch) -> BTreeMap<String, f64> {
     let folder = TempFolder::new("metrics");
     let code = printed_by(&mut curl(switch, &folder, Some(&switch.pki.operator)));
     assert_eq!(code, "200");

@@ -2,18 +2,26 @@
 
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
+use crate::hosts::circuit::CircuitState;
 use crate::hosts::line::orders::Echo;
 use crate::hosts::service::{HostView, LineEcho};
 use crate::hosts::status::{LineState, LineStatus};
 
 /// A host, as this node sees it.
 pub(in crate::admin_api) fn host(host: &HostView) -> pb::Host {
+    let circuit_state = match host.circuit.state {
+        CircuitState::Closed => pb::CircuitState::Closed,
+        CircuitState::Open => pb::CircuitState::Open,
+        CircuitState::Probation => pb::CircuitState::Probation,
+    };
     pb::Host {
         host_id: host.status.host_id.to_string(),
         required: host.status.required,
         signed_off_by_operator: host.signed_off,
         lines: (1..).zip(&host.status.lines).map(line).collect(),
         address: host.address.clone(),
+        circuit_state: circuit_state.into(),
+        circuit_state_time: Some(timestamp(host.circuit.since)),
     }
 }
 

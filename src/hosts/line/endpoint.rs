@@ -13,7 +13,7 @@ pub(in crate::hosts) struct Endpoint {
     /// How long TCP and TLS together may take to connect.
     pub(super) connect_timeout: Duration,
     /// How long to wait before connecting again.
-    pub(super) back_off: BackOff,
+    pub(in crate::hosts) back_off: BackOff,
     /// Which hosts are trusted, and the certificate that is shown to them.
     pub(in crate::hosts) tls: HostTls,
     /// Tells what it was made of.

@@ -163,7 +163,7 @@ pub(super) async fn dial(
 
 /// How long to wait after `failures` failures before this one. `fraction`, 0 to 1, says how much
 /// of the upper half is waited.
-fn back_off(bounds: BackOff, failures: u32, fraction: f64) -> Duration {
+pub(in crate::hosts) fn back_off(bounds: BackOff, failures: u32, fraction: f64) -> Duration {
     /// Beyond this many doublings every wait is at its longest.
     const MOST_DOUBLINGS: u32 = 20;
     let doubled = bounds
@@ -175,7 +175,7 @@ fn back_off(bounds: BackOff, failures: u32, fraction: f64) -> Duration {
 
 /// A number from 0 to 1. Without randomness lines come back together, which is no reason not to
 /// come back.
-fn random_fraction(random: &Random) -> f64 {
+pub(in crate::hosts) fn random_fraction(random: &Random) -> f64 {
     let bytes: [u8; 4] = random.bytes().unwrap_or_default();
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }

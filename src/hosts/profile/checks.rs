@@ -12,6 +12,7 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
 use crate::hosts::calendar::{Calendar, DatedBy};
+use crate::hosts::circuit::CircuitRule;
 use crate::hosts::message::amount::MinorDigits;
 use crate::hosts::message::local_clock::time_zone;
 use crate::hosts::message::name_location::{NAME_LOCATION, NameLocationLayout};
@@ -20,7 +21,7 @@ use crate::hosts::message::subelements::SubelementWidths;
 use crate::payment::ids::HostId;
 use crate::payment::money::Currency;
 
-use super::file::{NameLocationFile, ProfileFile, SettlementFile, SubelementsFile};
+use super::file::{CircuitFile, NameLocationFile, ProfileFile, SettlementFile, SubelementsFile};
 use super::messages::messages;
 use super::reading::{LONGEST_WAIT, ProfileError, Reading};
 use super::toml_text::{write_inline, write_inline_key};
@@ -92,6 +93,7 @@ pub(super) fn checked(
             silence: reading.millis("silence_ms", raw.silence_ms, LONGEST_WAIT)?,
             echo_timeout: reading.millis("echo_timeout_ms", raw.echo_timeout_ms, LONGEST_WAIT)?,
         },
+        circuit: reading.circuit(&raw.circuit)?,
         hold_days: u16::try_from(reading.within("hold_days", raw.hold_days.into(), 400)?)
             .unwrap_or(400),
         header: reading.header(&raw.header, &dialect)?,
@@ -145,6 +147,13 @@ impl Reading<'_> {
             Some(true) => Ok(address),
             _ => Err(self.fault("address", "HOST:PORT", format!("{address:?}"))),
         }
+    }
+
+    fn circuit(&self, raw: &CircuitFile) -> Result<CircuitRule, ProfileError> {
+        Ok(CircuitRule {
+            unanswered: self.within("circuit.unanswered", raw.unanswered, MAX_IN_FLIGHT)?,
+            probation: self.within("circuit.probation", raw.probation, MAX_IN_FLIGHT)?,
+        })
     }
 
     fn tls(&self, raw: &ProfileFile) -> Result<TlsProfile, ProfileError> {

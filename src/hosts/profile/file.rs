@@ -56,6 +56,8 @@ pub(super) struct ProfileFile {
     pub(super) silence_ms: u64,
     #[serde(default = "default_echo_timeout_ms")]
     pub(super) echo_timeout_ms: u64,
+    #[serde(default)]
+    pub(super) circuit: CircuitFile,
     pub(super) hold_days: u16,
     pub(super) dialect: toml::Value,
     pub(super) framing: Framing,
@@ -78,6 +80,23 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) response_codes: BTreeMap<String, toml::Value>,
     pub(super) messages: MessagesFile,
+}
+
+/// `[circuit]`: when payments to a host that does not answer fail unsent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CircuitFile {
+    pub(super) unanswered: usize,
+    pub(super) probation: usize,
+}
+
+impl Default for CircuitFile {
+    fn default() -> Self {
+        Self {
+            unanswered: 10,
+            probation: 5,
+        }
+    }
 }
 
 /// `[settlement]`: when the host's days end.

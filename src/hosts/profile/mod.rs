@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 use crate::hosts::calendar::Calendar;
+use crate::hosts::circuit::CircuitRule;
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
@@ -165,6 +166,8 @@ pub struct HostProfile {
     pub back_off: BackOff,
     /// How a line is kept alive.
     pub network: NetworkProfile,
+    /// When payments to it fail unsent, because it does not answer.
+    pub circuit: CircuitRule,
     /// How long an authorization holds its amount, in days: 1 to 400.
     pub hold_days: u16,
     /// How messages are written.

@@ -2,6 +2,7 @@
 
 mod answers;
 pub(crate) mod bank;
+mod circuit;
 pub(super) mod known;
 mod owed;
 mod profiles;

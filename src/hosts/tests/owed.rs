@@ -23,7 +23,7 @@ fn reversal_of(original: &Operation) -> Operation {
 }
 
 /// The 0430 to a 0420 or a 0421.
-fn acknowledgement(request: &MessageBuilder) -> MessageBuilder {
+pub(super) fn acknowledgement(request: &MessageBuilder) -> MessageBuilder {
     let mut answer = request.clone();
     answer.set_mti("0430".parse().unwrap());
     for de in [2, 12, 13, 32, 42, 90] {
@@ -33,18 +33,18 @@ fn acknowledgement(request: &MessageBuilder) -> MessageBuilder {
     answer
 }
 
-fn is_acknowledged(exchange: &Exchange) -> bool {
+pub(super) fn is_acknowledged(exchange: &Exchange) -> bool {
     matches!(exchange, Exchange::Approved { .. })
 }
 
 /// The next reversal that a line carries, and its message type.
-async fn reversal_on(line: &mut BankLine) -> (MessageBuilder, String) {
+pub(super) async fn reversal_on(line: &mut BankLine) -> (MessageBuilder, String) {
     let request = line.read().await.expect("a reversal");
     let mti = request.mti().to_string();
     (request, mti)
 }
 
-fn send(started: &Started, original: Operation, repeat: bool) -> JoinHandle<Exchange> {
+pub(super) fn send(started: &Started, original: Operation, repeat: bool) -> JoinHandle<Exchange> {
     let hosts = Arc::clone(&started.hosts);
     tokio::spawn(async move {
         let (reversal, merchant) = (reversal_of(&original), known::merchant());

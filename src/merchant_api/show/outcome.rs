@@ -101,6 +101,10 @@ pub(super) fn failure(reason: FailureReason) -> pb::Failure {
             P::NoTimeForTheBank,
             "Nothing was sent: less time was left than the bank needs for an answer",
         ),
+        F::CircuitOpen => (
+            P::CircuitOpen,
+            "Nothing was sent: the bank did not answer lately",
+        ),
         F::MessageNotBuildable => (
             P::MessageNotBuildable,
             "Nothing was sent: the payment can't be expressed in the bank's message format",

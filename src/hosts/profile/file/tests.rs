@@ -70,6 +70,7 @@ fn the_reference_page_names_every_key_and_no_other() {
     let expected = [
         ("The profile", "key", keys_of::<ProfileFile>()),
         ("framing", "key", keys_of::<Framing>()),
+        ("circuit", "key", keys_of::<CircuitFile>()),
         ("settlement", "key", keys_of::<SettlementFile>()),
         ("subelements", "key", keys_of::<SubelementsFile>()),
         (

@@ -107,6 +107,7 @@ fn what_is_left_out_has_defaults() {
         "rrn = \"sequence\"",
         "mac = \"none\"",
         "host_reverses = [\"20\", \"68\", \"91\"]",
+        "[circuit]\nunanswered = 10\nprobation = 5",
         "[subelements]\ntag_digits = 2\nlength_digits = 2",
         "[acceptor_name_location]\nname = 25\ncity = 13\nstate = 0\ncountry = \"alpha-2\"",
         "[currency_minor_digits]",

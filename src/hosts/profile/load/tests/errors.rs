@@ -53,6 +53,10 @@ reply_timeout_ms = 4000 => reply_timeout_ms = 60001
     got 60001
 back_off_longest_ms = 10000 => back_off_longest_ms = 50
     at least back_off_first_ms, got 50
+unanswered = 10 => unanswered = 10001
+    circuit.unanswered: expected 1 to 10000, got 10001
+probation = 5 => probation = 0
+    circuit.probation: expected 1 to 10000, got 0
 hold_days = 7 => hold_days = 401
     hold_days: expected 1 to 400, got 401
 dialect = "iso1987-bcd" => dialect = "iso2050"
