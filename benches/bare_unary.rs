@@ -19,8 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
 use hdrhistogram::Histogram;
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt as _, Full};
 use payswitch::commands::output::write_whole;
 use payswitch::grpc::client;
 use payswitch::grpc::tls;
@@ -35,6 +38,8 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, async_trait};
@@ -145,19 +150,42 @@ async fn serve(ready_file: &Path) -> Result<(), Failure> {
     let tls = TlsAcceptor::from(tls.config());
     tokio::spawn(accept(listener, tls, accepted));
     let answer = "a".repeat(ANSWER_BYTES);
+    let (_health, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let services = Routes::new(SealingServiceServer::new(Bare { answer }))
+        .add_service(health)
+        .add_service(reflection)
+        .into_axum_router()
+        .fallback(answer_anything);
     Server::builder()
-        .add_service(SealingServiceServer::new(Bare { answer }))
+        .add_routes(Routes::from(services))
         .serve_with_incoming(ReceiverStream::new(streams))
         .await?;
     Ok(())
 }
 
+/// Whatever else is called is read, and answered with an empty message: `scripts/fairness` attacks this server, too.
+async fn answer_anything(request: http::Request<axum::body::Body>) -> http::Response<Body> {
+    drop(request.into_body().collect().await);
+    let mut ok = HeaderMap::new();
+    ok.insert("grpc-status", HeaderValue::from_static("0"));
+    let message = Full::new(Bytes::from_static(&[0; 5])).with_trailers(async { Some(Ok(ok)) });
+    let mut answer = http::Response::new(Body::new(message));
+    let grpc = HeaderValue::from_static("application/grpc");
+    answer.headers_mut().insert("content-type", grpc);
+    answer
+}
+
 async fn accept(listener: Listener, tls: TlsAcceptor, accepted: mpsc::Sender<io::Result<Stream>>) {
     while let Ok((tcp, _)) = listener.accept().await {
-        let stream = tls.accept(tcp).await;
-        if accepted.send(stream.map(Stream)).await.is_err() {
-            return;
-        }
+        let (tls, accepted) = (tls.clone(), accepted.clone());
+        tokio::spawn(async move {
+            if let Ok(stream) = tls.accept(tcp).await {
+                let _ = accepted.send(Ok(Stream(stream))).await;
+            }
+        });
     }
 }
 

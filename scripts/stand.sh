@@ -5,7 +5,7 @@ say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 fail() { echo "$0: $*" >&2; exit 1; }
 
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-started=() postgres_runs=
+started=() clusters=() postgres_runs=
 # Beside the build and not in /tmp, which may be memory: a commit must reach a disk.
 new_folder() { # NAME
     work=$target/$1 folder=$target/$1
@@ -16,8 +16,11 @@ new_folder() { # NAME
 stop() {
     for pid in ${started[@]+"${started[@]}"}; do kill -TERM "$pid" 2>/dev/null || true; done
     for pid in ${started[@]+"${started[@]}"}; do wait "$pid" 2>/dev/null || true; done
-    [ -z "$postgres_runs" ] || as_postgres "$pg/pg_ctl" -D "$folder/postgres" -m immediate stop >/dev/null || true
+    for cluster in ${clusters[@]+"${clusters[@]}"}; do
+        as_postgres "$pg/pg_ctl" -D "$cluster" -m immediate stop >/dev/null 2>&1 || true
+    done
     rm -rf "$folder"
+    started=() clusters=() postgres_runs=
 }
 
 # PostgreSQL refuses to run as root.
@@ -32,8 +35,15 @@ start_postgres() { # PORT [OPTIONS]
     [ "$(id -u)" != 0 ] || chown payswitch-test "$work" "$work/postgres"
     as_postgres "$pg/initdb" -D "$work/postgres" -U payswitch -A trust >/dev/null
     postgres_runs=1
-    as_postgres "$pg/pg_ctl" -D "$work/postgres" -w -l "$work/postgres/log" \
-        -o "-c listen_addresses=127.0.0.1 -c port=$pg_port -c unix_socket_directories='' ${2:-}" start >/dev/null
+    serve_cluster postgres "$pg_port" "${2:-}"
+}
+serve_cluster() { # NAME PORT [OPTIONS]
+    clusters+=("$work/$1")
+    as_postgres "$pg/pg_ctl" -D "$work/$1" -w -l "$work/$1/log" \
+        -o "-c listen_addresses=127.0.0.1 -c port=$2 -c unix_socket_directories='' ${3:-}" start >/dev/null
+}
+sql() { # DATABASE STATEMENT: prints what it answers, without a frame
+    as_postgres "$pg/psql" -h 127.0.0.1 -p "$pg_port" -U payswitch -tAq "$1" -c "$2"
 }
 # Makes a database and leaves its address in `url`.
 new_database() { # NAME
@@ -63,10 +73,12 @@ wait_for_file() { # FILE PID NAME
     fail "$3 did not start; see above"
 }
 
-# Starts an acquirer with its issuers.
+bank_config() { sed "s|certs/dev/|$work/certs/|; s|127\.0\.0\.1:70[0-9]*|127.0.0.1:0|" bank-sim/bank-sim.toml; }
+# Starts an acquirer with its issuers, or what its file says if it has one.
 start_bank() { # NAME
     [ -d "$work/certs" ] || "$program" certs --out "$work/certs" >/dev/null
-    sed "s|certs/dev/|$work/certs/|; s|127\.0\.0\.1:70[0-9]*|127.0.0.1:0|" bank-sim/bank-sim.toml >"$work/$1.toml"
+    [ -e "$work/$1.toml" ] || bank_config >"$work/$1.toml"
+    rm -f "$work/bank-$1.json"
     launch "bank-$1" "$bank" serve --config "$work/$1.toml" --ready-file "$work/bank-$1.json"
     wait_for_file "$work/bank-$1.json" "$pid" "bank-$1"
 }
@@ -101,7 +113,8 @@ add_merchant() { # NAME BANK
 start_gateway() { # NAME PROFILES: leaves its process id in `pid`
     local settings=("PAYSWITCH_HOSTS__PROFILES=$2")
     # All pay with the same few cards. An older program has no limits on how often, and knows no such setting.
-    ! "$program" doctor --help >/dev/null 2>&1 || settings+=("PAYSWITCH_RISK__LIMITS=[]")
+    [ -n "${PAYSWITCH_RISK__LIMITS:-}" ] || ! "$program" doctor --help >/dev/null 2>&1 ||
+        settings+=("PAYSWITCH_RISK__LIMITS=[]")
     launch "$1" env "${settings[@]}" "$program" serve --ready-file "$work/$1.json"
     wait_for_file "$work/$1.json" "$pid" "$1"
 }
@@ -110,6 +123,83 @@ load() { # GATEWAY MERCHANT OPTION...: prints its figures as JSON
     shift 2
     PAYSWITCH_API_KEY=$(cat "$work/key-$merchant") "$program" load --ready-file "$work/$gateway.json" \
         --merchant "$merchant" --ca "$work/certs/gateway-ca.pem" --json "$@" 2>"$work/load-$merchant.log"
+}
+
+ask() { # BANK COMMAND...
+    local name=$1
+    shift
+    "$bank" "$@" --ready-file "$work/bank-$name.json" --json
+}
+# Makes a bank's host misbehave.
+fault() { ask "$1" fault "${@:2}" --host acquirer >/dev/null; } # BANK WHAT...
+# Starts a client of benches/attacks.rs, which does its part until it is told to stop, in place of this shell.
+client() { # SERVER MERCHANT ATTACK
+    local ca=$work/bare-ca.pem
+    [ "$1" = bare ] || ca=$work/certs/gateway-ca.pem
+    PAYSWITCH_API_KEY=$(cat "$work/key-$2") exec "$attacks" "$3" --address "$(address "$1")" --ca "$ca" \
+        --sealed "$work/sealed"
+}
+# A card for an order, which can be paid with it once.
+seal_once() { # MERCHANT
+    "$program" seal --jwks "$work/jwks.json" --merchant "$1" --order replayed-order --amount-minor 1250 \
+        --card pm_test_visa >"$work/sealed"
+}
+# Where a program listens, by its ready file.
+address() { tr -d '\n' <"$work/$1.json" | sed 's/.*"\(merchant_api\|address\)" *: *"\([^"]*\)".*/\2/'; }
+
+# The database takes nothing for a while.
+stand_still() { # SECONDS
+    if [ -z "$postgres_runs" ]; then
+        python3 -c '
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+time.sleep(float(sys.argv[2]))
+database.execute("ROLLBACK")' "${url#sqlite://}" "$1"
+    else
+        local server all
+        server=$(head -1 "$work/postgres/postmaster.pid")
+        kill -STOP "$server"
+        all=$(ps -o pid= --ppid "$server")
+        kill -STOP $all
+        sleep "$1"
+        kill -CONT $all "$server"
+    fi
+}
+# Copies a payment of a merchant many times.
+fill() { # MERCHANT COUNT
+    local statement one=100000 from database=${url##*/}
+    load gateway "$1" --rate 10 --duration 1s --warm-up 0 >/dev/null
+    say "Adding $2 payments"
+    for from in $(seq 0 $one $(($2 - 1))); do
+        statement="WITH RECURSIVE numbers (n) AS (SELECT $from UNION ALL SELECT n + 1 FROM numbers WHERE n < $from + $one - 1)
+            INSERT INTO payments (id, merchant_id, merchant_reference, operation_id, amount_minor, currency,
+                authorized_minor, authorized_pending_minor, captured_minor, captured_pending_minor, refunded_minor,
+                refunded_pending_minor, disputed_minor, state, created_at_ms, updated_at_ms, version, state_detail, detail)
+            SELECT 'pay_' || n, merchant_id, 'filled-' || n, 'op_' || n, amount_minor, currency, authorized_minor, 0, 0, 0,
+                0, 0, 0, state, created_at_ms + n, updated_at_ms, version, state_detail, detail
+            FROM numbers, (SELECT * FROM payments WHERE merchant_id = '$1' AND state = 'AUTHORIZED' LIMIT 1) one"
+        if [ -n "$postgres_runs" ]; then
+            sql "$database" "$statement"
+        else
+            python3 -c 'import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=30) as database: database.execute(sys.argv[2])' "${url#sqlite://}" "$statement"
+        fi
+    done
+}
+
+# Of the figures of `payswitch load`, and of benches/attacks.rs, which has the same names:
+p99_ms() { sed 's/.*"total_us":{[^}]*"p99":\([0-9]*\).*/\1/' <<<"$1" | awk '{ printf "%.2f", $1 / 1000 }'; }
+state() { sed -n "s/.*\"states\":{[^}]*\"$1\":\([0-9]*\).*/\1/p" <<<"$2"; }
+# All that did not end as it should.
+failures() { echo $(($(number errors "$1") + $(number not_made "$1") + $(state DECLINED "$1") + $(state AUTHORIZING "$1") + 0)); }
+# The commonest states and errors.
+told() {
+    python3 -c '
+import json, sys
+told = json.loads(sys.argv[1])
+told = {**told["states"], **told.get("error_reasons", {})}
+print(" ".join(f"{name}:{count}" for name, count in sorted(told.items(), key=lambda it: -it[1])[:4]))' "$1"
 }
 
 # A number in a line of JSON: the first after its name.

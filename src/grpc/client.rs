@@ -64,16 +64,14 @@ pub struct ClientCertificate<'a> {
     pub key: &'a [u8],
 }
 
-/// Opens a connection: TLS 1.3, HTTP/2, no delay.
+/// TLS 1.3 to a server whose certificate comes from `ca`, for HTTP/2.
 ///
 /// # Errors
-/// When a text is not what it should be, or nothing answers.
-pub async fn connect(
-    address: SocketAddr,
-    server_name: &str,
+/// When a text is not what it should be.
+pub fn tls(
     ca: &[u8],
     certificate: Option<&ClientCertificate<'_>>,
-) -> Result<Channel, ConnectError> {
+) -> Result<TlsConnector, ConnectError> {
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(ca) {
         let not_pem = |source| ConnectError::NotPem {
@@ -104,7 +102,20 @@ pub async fn connect(
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let tls = TlsConnector::from(Arc::new(config));
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Opens a connection: TLS 1.3, HTTP/2, no delay.
+///
+/// # Errors
+/// When a text is not what it should be, or nothing answers.
+pub async fn connect(
+    address: SocketAddr,
+    server_name: &str,
+    ca: &[u8],
+    certificate: Option<&ClientCertificate<'_>>,
+) -> Result<Channel, ConnectError> {
+    let tls = tls(ca, certificate)?;
     let name =
         ServerName::try_from(server_name.to_owned()).map_err(|_| ConnectError::ServerName {
             got: server_name.to_owned(),
