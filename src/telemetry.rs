@@ -37,7 +37,9 @@ static LEFT_OUT: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Lines are written as long as this is kept; dropping it writes those that wait.
 #[must_use]
-pub struct Log(WorkerGuard);
+pub struct Log {
+    _writer: WorkerGuard,
+}
 
 /// How many lines of the log were left out since the start, because what takes them stood still.
 #[must_use]
@@ -73,7 +75,7 @@ pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<Log> {
         LogFormat::Text => builder.with_ansi(colour).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    Ok(Log(log))
+    Ok(Log { _writer: log })
 }
 
 /// A line of the log that may be repeated very often: it is written once a second at most, with how often it would have

@@ -59,9 +59,9 @@ pub struct DoctorArgs {
 /// When standard output can't be written.
 pub fn run(arguments: &DoctorArgs) -> Result<ExitCode, CommandError> {
     // What a check found is in its line; the log of what it read on the way is not wanted.
-    if std::env::var_os("RUST_LOG").is_some() {
-        telemetry::start(LogFormat::Text, None)?;
-    }
+    let wanted = std::env::var_os("RUST_LOG");
+    let log = wanted.map(|_| telemetry::start(LogFormat::Text, None));
+    let _log = log.transpose()?;
     let findings = runtime()?.block_on(examine(arguments));
     if arguments.json {
         print_line!("{:#}", as_json(&findings, arguments.banks))?;

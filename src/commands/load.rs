@@ -54,7 +54,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 pub fn run(arguments: &LoadArgs) -> Result<ExitCode, CommandError> {
     // Without a subscriber tracing offers each span of the HTTP/2 library to the crate `log`, and the
     // load would be slower by that.
-    telemetry::start(LogFormat::Text, None)?;
+    let _log = telemetry::start(LogFormat::Text, None)?;
     let target = arguments.target.read()?;
     let report = runtime()?.block_on(load(arguments, &target))?;
     if arguments.json {

@@ -111,7 +111,7 @@ pub fn run(arguments: &MasterArgs) -> Result<ExitCode, CommandError> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    telemetry::start(LogFormat::Text, None)?;
+    let _log = telemetry::start(LogFormat::Text, None)?;
     let config = Config::load(arguments.config.as_deref())?;
     let master_key = MasterKey::load(config.card.master_key_file.as_deref(), &Random::SYSTEM)?;
     let path = master_key_file(&config, &master_key);

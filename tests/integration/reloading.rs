@@ -115,6 +115,7 @@ async fn start() -> (Gateway, Certificates) {
         config: "client_ca = \"certs/dev/gateway-ca.pem\"\nclient_crl = \"certs/dev/gateway.crl\"\n\
             [admin_api]\nlisten = \"127.0.0.1:0\"\nclient_crl = \"certs/dev/operators.crl\"\n",
         operator: true,
+        log: None,
     };
     let gateway = Gateway::start_prepared(settings, |folder| {
         let certificates = Certificates(folder.to_owned());

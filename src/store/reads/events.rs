@@ -157,7 +157,7 @@ impl Store {
         let select = format!("SELECT {EVENT_COLUMNS} FROM events");
         let rows = self.walked(&walk, &select, "", limit + 1).await?;
         let found = rows.iter().map(recorded).collect::<Result<Vec<_>, _>>()?;
-        let found = page(found, limit, Recorded::position, end);
+        let found = page(found, limit, |event| event.position, end);
         Ok(Page {
             items: self.with_subjects(found.items).await?,
             next: found.next,
