@@ -108,6 +108,16 @@ pub(crate) struct Caller {
     pub(crate) merchant: Arc<Merchant>,
 }
 
+/// Who is calling, as far as it is known without asking the store.
+pub(crate) enum Remembered {
+    /// All that has to be known is known.
+    Now(Result<Caller, Refused>),
+    /// One that was let in a moment ago; the store has to be asked whether it still is.
+    Before,
+    /// Nothing.
+    Nothing,
+}
+
 /// Finds out who is calling.
 pub(crate) struct Authenticator {
     directories: Directories,
@@ -158,32 +168,40 @@ impl Authenticator {
         }
     }
 
-    /// Who is calling, as far as it is known without asking the store; `None` when it has to be asked.
+    /// Who is calling now, as far as it is known without asking the store.
     pub(crate) fn caller_in_memory(
         &self,
         headers: &HeaderMap,
         connection: &ConnectionHandle<MerchantId>,
-    ) -> Option<Result<Caller, Refused>> {
+        now: Instant,
+    ) -> Remembered {
         let credentials = match self.credentials(headers, connection) {
             Ok(credentials) => credentials,
-            Err(refused) => return Some(Err(refused)),
+            Err(refused) => return Remembered::Now(Err(refused)),
         };
-        let now = Instant::now();
+        let mut is_stale = false;
         let by_key = match &credentials.key {
             None => None,
-            Some((_, id)) => match self.keys.get(id, now) {
-                InMemory::Fresh(known) => Some(known),
-                InMemory::Stale(_) | InMemory::Nothing => return None,
+            Some((_, id)) => match self.keys.get(id, now).told(&mut is_stale) {
+                Some(known) => Some(known),
+                None => return Remembered::Nothing,
             },
         };
         let by_certificate = match &credentials.certificate {
             None => None,
-            Some(id) => match self.merchants.get(id, now) {
-                InMemory::Fresh(known) => Some(known),
-                InMemory::Stale(_) | InMemory::Nothing => return None,
+            Some(id) => match self.merchants.get(id, now).told(&mut is_stale) {
+                Some(known) => Some(known),
+                None => return Remembered::Nothing,
             },
         };
-        Some(self.judge(&credentials, by_key, by_certificate, connection))
+        match self.judge(&credentials, by_key, by_certificate) {
+            // What was wrong a moment ago may be right by now.
+            Err(_) if is_stale => Remembered::Nothing,
+            Ok(_) if is_stale => Remembered::Before,
+            judged => {
+                Remembered::Now(judged.map(|merchant| accept(&credentials, merchant, connection)))
+            }
+        }
     }
 
     /// Who is calling, found out within [`AUTHENTICATE_WITHIN`] of the call's arrival.
@@ -238,7 +256,8 @@ impl Authenticator {
                 Some(self.merchants.find(id, ask).await?)
             }
         };
-        self.judge(&credentials, by_key, by_certificate, connection)
+        let merchant = self.judge(&credentials, by_key, by_certificate)?;
+        Ok(accept(&credentials, merchant, connection))
     }
 
     fn credentials<'a>(
@@ -273,16 +292,15 @@ impl Authenticator {
         credentials: &Credentials<'_>,
         by_key: Option<Option<KnownApiKey>>,
         by_certificate: Option<Option<Arc<Merchant>>>,
-        connection: &ConnectionHandle<MerchantId>,
-    ) -> Result<Caller, Refused> {
+    ) -> Result<Arc<Merchant>, Refused> {
         let by_key = match (&credentials.key, by_key) {
-            (Some((key, id)), known) => {
+            (Some((key, _)), known) => {
                 let known = known.flatten();
                 // An unknown key costs what a wrong one does.
                 let digest = known.as_ref().map_or([0; 32], |known| known.digest);
                 let matches = self.pepper.matches(key, &digest);
                 let known = known.filter(|_| matches).ok_or(Refused::BadKey)?;
-                Some((id, known.merchant))
+                Some(known.merchant)
             }
             (None, _) => None,
         };
@@ -291,21 +309,26 @@ impl Authenticator {
             None => None,
         };
         match (by_key, by_certificate) {
-            (Some((_, of_key)), Some(of_certificate)) if of_key.id != of_certificate.id => {
+            (Some(of_key), Some(of_certificate)) if of_key.id != of_certificate.id => {
                 Err(Refused::Disagree)
             }
-            (Some((id, merchant)), _) => {
-                // Only an accepted call says whose connection it is.
-                connection.identify(&merchant.id, format_args!("{} by {id}", merchant.id));
-                Ok(Caller { merchant })
-            }
-            (None, Some(merchant)) => {
-                connection.identify(&merchant.id, format_args!("{}", merchant.id));
-                Ok(Caller { merchant })
-            }
+            (Some(merchant), _) | (None, Some(merchant)) => Ok(merchant),
             (None, None) => Err(Refused::NoCredentials),
         }
     }
+}
+
+/// Lets a caller in. Only an accepted call says whose connection it is.
+fn accept(
+    credentials: &Credentials<'_>,
+    merchant: Arc<Merchant>,
+    connection: &ConnectionHandle<MerchantId>,
+) -> Caller {
+    match &credentials.key {
+        Some((_, id)) => connection.identify(&merchant.id, format_args!("{} by {id}", merchant.id)),
+        None => connection.identify(&merchant.id, format_args!("{}", merchant.id)),
+    }
+    Caller { merchant }
 }
 
 /// The key in the `authorization` header, if there is the header.

@@ -3,7 +3,7 @@
 //! In this order, so that nobody holds what others need while it keeps us waiting:
 //! 1. Who is calling, from memory. A caller that is refused ends here.
 //! 2. The body, which has a second. Until it is there the call holds nothing but its stream; that of a caller who is not
-//!    known yet takes a place of its address among the bodies.
+//!    known yet, and was not let in a moment ago, takes a place of its address among the bodies.
 //! 3. Who is calling, from the store, for those who are not known yet: in a small pool of their own.
 //! 4. A place among the calls: each merchant has its share of them.
 //!
@@ -27,7 +27,7 @@ use tonic::server::NamedService;
 use tower::Service;
 use tracing::debug;
 
-use super::auth::{Authenticator, Caller, Refused};
+use super::auth::{Authenticator, Caller, Refused, Remembered};
 use super::body::{self, BODY_WITHIN};
 use crate::grpc::caller_deadline::caller_deadline;
 use crate::grpc::connection::ConnectionHandle;
@@ -101,13 +101,17 @@ impl Gate {
             debug!(connection.id = %connection.id(), reason = %refused, "a call was refused");
             refused.status()
         };
-        let known = self
-            .authenticator
-            .caller_in_memory(&head.headers, &connection);
-        let known = known.transpose().map_err(refuse)?;
-        let _body = match known {
-            Some(_) => None,
-            None => {
+        let remembered =
+            self.authenticator
+                .caller_in_memory(&head.headers, &connection, received_at);
+        let (known, is_new) = match remembered {
+            Remembered::Now(known) => (Some(known.map_err(refuse)?), false),
+            Remembered::Before => (None, false),
+            Remembered::Nothing => (None, true),
+        };
+        let _body = match is_new {
+            false => None,
+            true => {
                 let place = self.bodies.take(&connection.share());
                 Some(place.ok_or_else(status::overloaded)?)
             }

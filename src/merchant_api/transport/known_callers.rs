@@ -56,6 +56,20 @@ pub(crate) enum InMemory<V> {
     Nothing,
 }
 
+impl<V> InMemory<V> {
+    /// What the store said; the inner `None` where it does not know the name. Notes whether it has to be asked again.
+    pub(crate) fn told(self, is_stale: &mut bool) -> Option<Option<V>> {
+        match self {
+            Self::Fresh(known) => Some(known),
+            Self::Stale(known) => {
+                *is_stale = true;
+                Some(Some(known))
+            }
+            Self::Nothing => None,
+        }
+    }
+}
+
 impl<K, V> Known<K, V>
 where
     K: Ord + Hash + Clone + Send + Sync + 'static,

@@ -299,8 +299,25 @@ async fn callers_that_are_not_known_keep_nobody_else_out() {
     let others = async {
         tokio::task::yield_now().await;
         // One who is known is not kept waiting, and asks nobody.
-        let known = setting.authenticator.caller_in_memory(&shop, &anybody);
-        assert_eq!(name(known.unwrap()), "demo-shop");
+        let remembered = |headers, at| {
+            let remembered = setting
+                .authenticator
+                .caller_in_memory(headers, &anybody, at);
+            match remembered {
+                Remembered::Now(judged) => name(judged),
+                Remembered::Before => "before".to_owned(),
+                Remembered::Nothing => "nothing".to_owned(),
+            }
+        };
+        let now = Instant::now();
+        assert_eq!(remembered(&shop, now), "demo-shop");
+        // Later the store is asked again; until then a wrong secret is none that was let in.
+        let later = now + Duration::from_secs(11);
+        let (id, other) = (&setting.shop.id, &setting.other);
+        let wrong = bearer(&format!("{id}{}", &other.text[other.id.len()..]));
+        assert_eq!(remembered(&shop, later), "before");
+        assert_eq!(remembered(&wrong, later), "nothing");
+        assert_eq!(remembered(&wrong, now), "BadKey");
         // One from another address has its share.
         let other = bearer(&setting.other.text);
         let elsewhere = opened(
