@@ -1,6 +1,6 @@
 -- What is settled is told to its merchant, item by item, after its batch is funded; what an older version funded is not
 -- told any more.
-ALTER TABLE settlement_batches ADD COLUMN told_to TEXT;      -- the last capture, refund or chargeback whose event is written
+ALTER TABLE settlement_batches ADD COLUMN told_up_to TEXT;      -- the last capture, refund or chargeback whose event is written
 ALTER TABLE settlement_batches ADD COLUMN told_at_ms BIGINT; -- when all of them were written
 UPDATE settlement_batches SET told_at_ms = funded_at_ms WHERE funded_at_ms IS NOT NULL;
 CREATE INDEX settlement_batches_untold ON settlement_batches (id) WHERE funded_at_ms IS NOT NULL AND told_at_ms IS NULL;

@@ -61,7 +61,7 @@ use crate::settlement::days::BusinessDays;
 use crate::settlement::funding::Funding;
 use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payouts::{PayoutParts, Payouts};
-use crate::settlement::settlement_notes::SettlementNotes;
+use crate::settlement::settled_events::SettledEvents;
 use crate::store::Store;
 use crate::store::database::read_kinds::ReadKind;
 use crate::store::numbers::Numbers;
@@ -260,7 +260,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         clearing,
         Arc::clone(&clock),
     );
-    let notes = SettlementNotes::new(store.clone(), Arc::clone(&clock));
+    let notes = SettledEvents::new(store.clone(), Arc::clone(&clock));
     let account_hours = u64::from(config.settlement.account_change_hours);
     let terms = Arc::new(MerchantTerms::new(
         lists.clone(),

@@ -3,9 +3,11 @@
 //! Field names are the same everywhere: `payment.id`, `operation.id`, `merchant.id`, `host.id`,
 //! `stan`, `rrn`. Nothing secret is ever a field.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +34,27 @@ const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,rustls=warn";
 /// Lines that wait to be written. When so many do, because what takes them stands still, those that follow are left out.
 const WAITING_LINES: usize = 16_384;
 
-/// How many lines were left out.
+/// How many lines were left out because too many waited.
 static LEFT_OUT: OnceLock<ErrorCounter> = OnceLock::new();
+/// How many could not be written, as on a full disk.
+static NOT_WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Counts what can't be written.
+struct Counted<W>(W);
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes);
+        if written.is_err() {
+            NOT_WRITTEN.fetch_add(1, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// Lines are written as long as this is kept; dropping it writes those that wait.
 #[must_use]
@@ -41,11 +62,12 @@ pub struct Log {
     _writer: WorkerGuard,
 }
 
-/// How many lines of the log were left out since the start, because what takes them stood still.
+/// How many lines of the log were left out since the start, because what takes them stood still or failed.
 #[must_use]
 pub fn lines_left_out() -> u64 {
     let left_out = LEFT_OUT.get().map_or(0, ErrorCounter::dropped_lines);
-    u64::try_from(left_out).unwrap_or(u64::MAX)
+    let left_out = u64::try_from(left_out).unwrap_or(u64::MAX);
+    left_out.saturating_add(NOT_WRITTEN.load(Ordering::Relaxed))
 }
 
 /// Starts logging: to `file` when one is named, else to standard error. Lines are written by a thread of their own: a
@@ -63,9 +85,12 @@ pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<Log> {
         .lossy(true)
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("log")
-        .finish(BufWriter::new(to));
+        .finish(Counted(BufWriter::new(to)));
     // The first one counts, as below.
     let _ = LEFT_OUT.set(writer.error_counter());
+    if file.is_none() {
+        log_panics();
+    }
     let colour = file.is_none() && io::stderr().is_terminal() && no_colour_is_unset();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -76,6 +101,16 @@ pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<Log> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     Ok(Log { _writer: log })
+}
+
+/// A panic is a line of the log: standard error itself may stand still, and would hold up the thread that panics.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        let captured = backtrace.status() == BacktraceStatus::Captured;
+        let backtrace = captured.then(|| tracing::field::display(&backtrace));
+        tracing::error!(backtrace, "{panic}");
+    }));
 }
 
 /// A line of the log that may be repeated very often: it is written once a second at most, with how often it would have
@@ -139,6 +174,15 @@ mod tests {
         let earlier = Instant::now().checked_sub(REPEATED_AFTER);
         line.0.lock().unwrap().1 = earlier;
         assert_eq!([line.now(), line.now()], [Some(3), None]);
+    }
+
+    #[test]
+    fn what_can_t_be_written_is_counted() {
+        let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut log = Counted(BufWriter::with_capacity(8, full()));
+        let before = lines_left_out();
+        assert!(log.write_all(b"a line that is longer").is_err());
+        assert_eq!(lines_left_out(), before + 1);
     }
 
     #[test]

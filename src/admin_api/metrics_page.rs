@@ -71,7 +71,7 @@ impl MetricsPage {
         }));
         figures.push(Figure {
             name: "log_lines_left_out",
-            help: "Lines of the log that were not written, because what takes them stood still",
+            help: "Lines of the log that were not written, because what takes them stood still or failed",
             counts: true,
             labels: Vec::new(),
             value: lines_left_out(),

@@ -2,7 +2,8 @@
 //!
 //! The folder says what a key is. What gateways have found in it is recorded in the database, so that a key that is gone
 //! is known still, and so that the audit trail has what was done on the folder itself: the first gateway that notices it
-//! records it, once for all. What an operator does here has an audit row of its own (`rpc/audited`), and no second one.
+//! records it, once for all. What an operator does here has an audit row of its own (`rpc/audited`); only a gateway
+//! that looks at that very moment may add one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -2,17 +2,19 @@
 //! answers none would otherwise leave each of them unknown, with a reversal owed.
 //!
 //! It opens when a number of requests in a row were not answered in time, and no other was while they waited: a host that
-//! answers some requests is not dead, and whose requests it does not answer must not cost the others theirs. While it is
-//! open, echoes find out whether the host answers again ([`probation`](super::probation)). One that is answered lets a few
-//! payments through: the first that is answered closes the circuit, one that is not opens it again.
+//! answers some requests, however late, is not dead, and whose requests it does not answer must not cost the others theirs.
+//! While it is open, echoes find out whether the host answers again ([`probation`](super::probation)). One that is answered
+//! lets a few payments through, each of another merchant, so that none of them can keep the circuit open for all: the
+//! first that is answered closes it, and it opens again where none of them is.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::payment::ids::HostId;
+use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::moment::UnixMillis;
 
 /// When a circuit opens, and when it is closed again.
@@ -20,7 +22,7 @@ use crate::payment::moment::UnixMillis;
 pub struct CircuitRule {
     /// It opens when so many requests in a row were not answered, 1 to 10,000.
     pub unanswered: usize,
-    /// How many payments are let through once an echo is answered, 1 to 10,000.
+    /// How many payments are let through once an echo is answered, each of another merchant, 1 to 10,000.
     pub probation: usize,
 }
 
@@ -57,7 +59,7 @@ pub(super) struct Circuit {
 struct Count {
     state: Counted,
     /// Grows with each change of the state: what was sent before one says nothing about the host after it.
-    turn: u64,
+    generation: u64,
     /// How often it was tried in vain since it opened: the next try waits the longer.
     failures: u32,
 }
@@ -71,10 +73,20 @@ enum Counted {
         answered_at: Option<Instant>,
     },
     Open,
-    /// How many payments may still be sent.
+    /// Whose payments were sent, and how many of them have no end yet.
     Probation {
-        left: usize,
+        of: BTreeSet<MerchantId>,
+        under_way: usize,
     },
+}
+
+impl Counted {
+    const fn answered(at: Instant) -> Self {
+        Self::Closed {
+            unanswered: 0,
+            answered_at: Some(at),
+        }
+    }
 }
 
 impl Default for Counted {
@@ -89,7 +101,8 @@ impl Default for Counted {
 /// A request that may be sent. Dropped without an end, it counts as not sent.
 pub(super) struct Admitted<'a> {
     circuit: &'a Circuit,
-    turn: u64,
+    generation: u64,
+    merchant_id: MerchantId,
     at: Instant,
     is_sent: bool,
 }
@@ -110,17 +123,23 @@ impl Circuit {
         }
     }
 
-    /// Lets a request through that would be sent at `now`; none when it must not be sent.
-    pub(super) fn admit(&self, now: Instant) -> Option<Admitted<'_>> {
+    /// Lets a request of a merchant through that would be sent at `now`; none when it must not be sent.
+    pub(super) fn admit(&self, merchant_id: MerchantId, now: Instant) -> Option<Admitted<'_>> {
         let mut count = self.count();
         match &mut count.state {
             Counted::Closed { .. } => {}
-            Counted::Probation { left } if *left > 0 => *left -= 1,
-            Counted::Open | Counted::Probation { .. } => return None,
+            Counted::Probation { of, under_way } => {
+                if of.len() >= self.rule.probation || !of.insert(merchant_id) {
+                    return None;
+                }
+                *under_way += 1;
+            }
+            Counted::Open => return None,
         }
         Some(Admitted {
             circuit: self,
-            turn: count.turn,
+            generation: count.generation,
+            merchant_id,
             at: now,
             is_sent: false,
         })
@@ -148,25 +167,32 @@ impl Circuit {
         if is_answered {
             let payments = self.rule.probation;
             tracing::info!(host.id = %self.host_id, payments, "The host has answered an echo: a few payments try it");
-            self.turn(&mut count, Counted::Probation { left: payments });
+            let next = Counted::Probation {
+                of: BTreeSet::new(),
+                under_way: 0,
+            };
+            self.enter(&mut count, next);
         } else {
             count.failures = count.failures.saturating_add(1);
         }
     }
 
+    /// A request was answered that nobody waited for any more.
+    pub(super) fn answered_late(&self, now: Instant) {
+        let mut count = self.count();
+        if let Counted::Closed { .. } = count.state {
+            count.state = Counted::answered(now);
+        }
+    }
+
     fn ended(&self, admitted: &Admitted<'_>, is_answered: bool, now: Instant) {
         let mut count = self.count();
-        if count.turn != admitted.turn {
+        if count.generation != admitted.generation {
             return;
         }
         match (&mut count.state, is_answered) {
             (Counted::Open, _) => {}
-            (Counted::Closed { .. }, true) => {
-                count.state = Counted::Closed {
-                    unanswered: 0,
-                    answered_at: Some(now),
-                };
-            }
+            (Counted::Closed { .. }, true) => count.state = Counted::answered(now),
             (Counted::Closed { answered_at, .. }, false)
                 if answered_at.is_some_and(|at| at >= admitted.at) => {}
             (Counted::Closed { unanswered, .. }, false) => {
@@ -176,13 +202,14 @@ impl Circuit {
                     self.open(&mut count);
                 }
             }
+            (Counted::Probation { under_way, .. }, false) if *under_way > 1 => *under_way -= 1,
             (Counted::Probation { .. }, false) => {
                 count.failures = count.failures.saturating_add(1);
                 self.open(&mut count);
             }
             (Counted::Probation { .. }, true) => {
                 tracing::info!(host.id = %self.host_id, "The host answers again: its circuit is closed");
-                self.turn(&mut count, Counted::default());
+                self.enter(&mut count, Counted::default());
             }
         }
     }
@@ -192,10 +219,10 @@ impl Circuit {
             host.id = %self.host_id,
             "The host does not answer: its circuit is open, and payments to it fail at once, unsent"
         );
-        self.turn(count, Counted::Open);
+        self.enter(count, Counted::Open);
     }
 
-    fn turn(&self, count: &mut Count, next: Counted) {
+    fn enter(&self, count: &mut Count, next: Counted) {
         self.view.send_replace(CircuitView {
             state: match &next {
                 Counted::Closed { .. } => CircuitState::Closed,
@@ -205,7 +232,7 @@ impl Circuit {
             since: self.clock.now(),
         });
         count.state = next;
-        count.turn += 1;
+        count.generation += 1;
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
@@ -226,11 +253,12 @@ impl Admitted<'_> {
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
         let mut count = self.circuit.count();
-        if self.is_sent || count.turn != self.turn {
+        if self.is_sent || count.generation != self.generation {
             return;
         }
-        if let Counted::Probation { left } = &mut count.state {
-            *left += 1;
+        if let Counted::Probation { of, under_way } = &mut count.state {
+            of.remove(&self.merchant_id);
+            *under_way -= 1;
         }
     }
 }

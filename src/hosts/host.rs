@@ -46,7 +46,7 @@ pub(super) struct Host {
     pub(super) endpoint: watch::Sender<Arc<Endpoint>>,
     /// What the lines are to do.
     pub(super) order: watch::Sender<Order>,
-    pub(super) circuit: Circuit,
+    pub(super) circuit: Arc<Circuit>,
     encoders: Mutex<Vec<Encoder>>,
     /// The connections that carried requests without an answer: the line, and its number on that line. The names
     /// of operations begin with the time, so the first is the oldest.
@@ -59,7 +59,7 @@ impl Host {
         lines: Vec<LineHandle>,
         endpoint: watch::Sender<Arc<Endpoint>>,
         order: watch::Sender<Order>,
-        circuit: Circuit,
+        circuit: Arc<Circuit>,
     ) -> Self {
         Self {
             profile,
@@ -84,7 +84,7 @@ impl Host {
             Ok(reserved) => reserved,
             Err(reason) => return Exchange::NotSent(reason),
         };
-        let Some(admitted) = self.circuit.admit(now) else {
+        let Some(admitted) = self.circuit.admit(outgoing.merchant.id, now) else {
             return Exchange::NotSent(FailureReason::CircuitOpen);
         };
         let claim_by = until.checked_sub(self.profile.least_reply);

@@ -166,6 +166,8 @@ impl Hosts {
         let mut hosts = Vec::with_capacity(checked.len());
         for (host, ((profile, endpoint), loads)) in checked.into_iter().zip(loads).enumerate() {
             let order = watch::Sender::new(Order::Run);
+            let circuit = Circuit::new(profile.host_id, profile.circuit, Arc::clone(&clock));
+            let circuit = Arc::new(circuit);
             let endpoint = watch::Sender::new(endpoint);
             let mut lines = Vec::with_capacity(loads.len());
             for (line, load) in loads.into_iter().enumerate() {
@@ -177,6 +179,7 @@ impl Hosts {
                     clock: Arc::clone(&clock),
                     notices: notices.clone(),
                     cutovers: announce.clone(),
+                    circuit: Arc::clone(&circuit),
                     unmatched: Unmatched::default(),
                 };
                 let (handle, line) = line::open_line(
@@ -191,7 +194,6 @@ impl Hosts {
                 lines.push(handle);
                 tasks.spawn(link::run(line));
             }
-            let circuit = Circuit::new(profile.host_id, profile.circuit, Arc::clone(&clock));
             let host = Arc::new(Host::new(profile, lines, endpoint, order, circuit));
             tasks.spawn(probation::run(Arc::clone(&host), random.clone()));
             hosts.push(host);

@@ -242,12 +242,16 @@ impl Operations {
                 let reason = "numbers for the message came too late".to_owned();
                 return Err(not_recorded(StoreError::Unavailable { reason }));
             }
+            if let Some(number) = &mut intent.number {
+                number.may_be_used();
+            }
             let committed = self.store.commit(&intent.change()).await;
             // What is refused uses no number: the next operation gets it.
-            if matches!(committed, Ok(Verdict::Committed { .. }) | Err(_))
-                && let Some(number) = intent.number.take()
+            let is_refused = !matches!(committed, Ok(Verdict::Committed { .. }) | Err(_));
+            if let Some(number) = intent.number.take()
+                && is_refused
             {
-                number.used();
+                number.give_back();
             }
             match committed {
                 Ok(Verdict::Committed { payment }) => {

@@ -49,7 +49,8 @@ pub struct Concluded {
 }
 
 impl Concluded {
-    /// The capture that this very call made, and the operation that carries it out.
+    /// The capture that this very call made, and the operation that carries it out. That of a sale may be of less than it
+    /// says, where the bank has approved less.
     #[must_use]
     pub fn new_capture(&self) -> Option<(Capture, Operation)> {
         match &self.made {

@@ -121,7 +121,7 @@ impl CountExchange {
     /// until then, as this node knows it. Other nodes forget it with their next exchange.
     ///
     /// # Errors
-    /// When the database does not take it, or can't be read: then it is forgotten here at most, and told later.
+    /// When the database does not take what was counted before, or can't be read. Nothing is forgotten then.
     pub async fn release(
         &self,
         subject: &Subject,
@@ -137,7 +137,10 @@ impl CountExchange {
             window.count = self.store.risk_count(window).await?;
         }
         self.limits.forget(subject, limit, &stored, now);
-        self.write(&mut progress).await?;
+        if let Err(error) = self.write(&mut progress).await {
+            // It is done here; done once more, it would be taken back twice.
+            tracing::warn!(%error, "Other gateways are told of a release with the next exchange");
+        }
         Ok(counts)
     }
 

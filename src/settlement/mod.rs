@@ -2,7 +2,7 @@
 //!
 //! - [`days`]: each host has one day that is open; a cutover ends it, and its batches are made.
 //! - [`agreement`]: totals are agreed with the host. [`funding`]: batches are funded, and the day is settled.
-//!   [`settlement_notes`]: their merchants are told of each item.
+//!   [`settled_events`]: their merchants are told of each item.
 //! - [`clearing`]: the clearing file, which claims captures and refunds, and the bank's answer to it.
 //!   [`clearing_files`]: writes that of a day. [`clearing_answers`]: takes the answer in.
 //! - [`report`]: the bank's settlement report. [`spool`]: a file on its way in.
@@ -53,7 +53,7 @@ pub mod payouts;
 pub mod position;
 pub mod report;
 pub mod rounding;
-pub mod settlement_notes;
+pub mod settled_events;
 pub mod shown;
 pub mod spool;
 pub mod statement;

@@ -66,8 +66,18 @@ impl TakenNumber {
 
     /// Something may be recorded with it: nobody else may get it.
     pub fn used(mut self) -> SequenceNumber {
-        self.is_used = true;
+        self.may_be_used();
         self.number
+    }
+
+    /// Something may be being recorded with it: it is not given back, unless that turns out to be refused.
+    pub fn may_be_used(&mut self) {
+        self.is_used = true;
+    }
+
+    /// Nothing was recorded with it, and nothing will be.
+    pub fn give_back(mut self) {
+        self.is_used = false;
     }
 }
 

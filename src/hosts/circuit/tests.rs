@@ -13,9 +13,14 @@ fn circuit() -> Circuit {
     Circuit::new("acquirer".parse().unwrap(), rule, clock)
 }
 
+/// A merchant, each number another one.
+fn shop(number: usize) -> MerchantId {
+    format!("shop-{number}").parse().unwrap()
+}
+
 /// Each row: what happens in order, where it stands then, and how often it was tried in vain. `+` and `-` are requests
 /// that are answered or not, `0` one that is not sent, `!` one that is not let through, `E` and `e` an echo that is
-/// answered or not.
+/// answered or not, `L` an answer that nobody waited for.
 #[test]
 fn a_circuit_opens_and_is_closed_by_what_is_answered() {
     use CircuitState::{Closed, Open, Probation};
@@ -39,11 +44,14 @@ fn a_circuit_opens_and_is_closed_by_what_is_answered() {
         ("---E-!", Open, 1),
         ("---eE-!e!", Open, 3),
         ("---eE-E+---", Open, 0),
+        // An answer that comes late is one.
+        ("--L--", Closed, 0),
+        ("---L!", Open, 0),
     ] {
         let circuit = circuit();
         let mut now = Instant::now();
         for step in steps.chars() {
-            let admitted = circuit.admit(now + Duration::from_millis(1));
+            let admitted = circuit.admit(shop(0), now + Duration::from_millis(1));
             now += Duration::from_secs(4);
             match (step, admitted) {
                 ('!', admitted) => assert!(admitted.is_none(), "{steps}"),
@@ -53,6 +61,10 @@ fn a_circuit_opens_and_is_closed_by_what_is_answered() {
                 ('E' | 'e', admitted) => {
                     drop(admitted);
                     circuit.echoed(step == 'E');
+                }
+                ('L', admitted) => {
+                    drop(admitted);
+                    circuit.answered_late(now);
                 }
                 other => panic!("{steps}: {}", other.0),
             }
@@ -68,10 +80,12 @@ fn a_host_that_answers_others_meanwhile_is_not_dead() {
     let circuit = circuit();
     let mut now = Instant::now();
     for answers_others in [true, true, false] {
-        let unanswered: Vec<_> = (0..10).map(|_| circuit.admit(now).unwrap()).collect();
+        let unanswered: Vec<_> = (0..10)
+            .map(|_| circuit.admit(shop(0), now).unwrap())
+            .collect();
         now += Duration::from_secs(1);
         if answers_others {
-            circuit.admit(now).unwrap().ended(true, now);
+            circuit.admit(shop(1), now).unwrap().ended(true, now);
         }
         now += Duration::from_secs(3);
         for admitted in unanswered {
@@ -89,25 +103,31 @@ fn a_host_that_answers_others_meanwhile_is_not_dead() {
 #[test]
 fn a_request_counts_where_it_was_let_through() {
     let (circuit, now) = (circuit(), Instant::now());
-    let let_through: Vec<_> = (0..6).map(|_| circuit.admit(now).unwrap()).collect();
+    let let_through: Vec<_> = (0..6)
+        .map(|_| circuit.admit(shop(0), now).unwrap())
+        .collect();
     for admitted in let_through {
         admitted.ended(false, now);
     }
     assert_eq!(circuit.count().failures, 0);
     circuit.echoed(true);
-    let trials = [circuit.admit(now).unwrap(), circuit.admit(now).unwrap()];
-    assert!(circuit.admit(now).is_none());
-    let [first, second] = trials;
+    // One of each merchant is let through, and it opens again when none of them was answered.
+    let first = circuit.admit(shop(0), now).unwrap();
+    assert!(circuit.admit(shop(0), now).is_none());
+    let second = circuit.admit(shop(1), now).unwrap();
+    assert!(circuit.admit(shop(2), now).is_none());
     first.ended(false, now);
-    circuit.echoed(true);
-    // Neither its answer nor its room belongs to this probation.
-    second.ended(true, now);
+    assert_eq!(circuit.view().state, CircuitState::Probation);
+    assert!(circuit.admit(shop(0), now).is_none());
+    second.ended(false, now);
     assert_eq!(circuit.count().failures, 1);
-    let again = [circuit.admit(now).unwrap(), circuit.admit(now).unwrap()];
-    assert!(circuit.admit(now).is_none());
-    for admitted in again {
-        admitted.ended(true, now);
-    }
+    // One that is not sent leaves its room.
+    circuit.echoed(true);
+    drop(circuit.admit(shop(0), now));
+    let again = [0, 1].map(|number| circuit.admit(shop(number), now).unwrap());
+    let [first, second] = again;
+    first.ended(false, now);
+    second.ended(true, now);
     assert_eq!(circuit.view().state, CircuitState::Closed);
 }
 
@@ -118,7 +138,7 @@ async fn it_is_waited_for_until_it_is_open() {
     tokio::pin!(opens);
     assert!(futures_util::poll!(&mut opens).is_pending());
     for _ in 0..3 {
-        circuit.admit(now).unwrap().ended(false, now);
+        circuit.admit(shop(0), now).unwrap().ended(false, now);
     }
     assert_eq!(opens.await, 0);
     circuit.echoed(false);

@@ -11,6 +11,7 @@ use crate::payment::decline::ResponseCode;
 use crate::payment::ids::OperationId;
 use crate::payment::moment::BusinessDate;
 
+use crate::hosts::circuit::Circuit;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::answer::{approval_code_of, response_code_of};
 use crate::hosts::message::match_key::{ReceivedKey, rrn_of, stan_of};
@@ -32,6 +33,7 @@ pub(in crate::hosts) struct Reporter {
     pub(in crate::hosts) clock: Arc<dyn Clock>,
     pub(in crate::hosts) notices: mpsc::Sender<HostNotice>,
     pub(in crate::hosts) cutovers: mpsc::Sender<HostCutover>,
+    pub(in crate::hosts) circuit: Arc<Circuit>,
     pub(in crate::hosts) unmatched: Unmatched,
 }
 
@@ -116,6 +118,7 @@ impl Reporter {
         approval_code: String,
         exchange: Exchange,
     ) {
+        self.circuit.answered_late(Instant::now());
         self.notice(HostNotice::LateResponse {
             host_id: self.profile.host_id,
             operation_id,

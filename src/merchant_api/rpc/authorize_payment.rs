@@ -22,10 +22,7 @@ pub(super) async fn call(
     let payment = match concluded.operation.subject_id {
         None => Some(views.new_payment(*concluded.payment)),
         // A sale has a capture. Boxed, because an authorization would have room for what reads it.
-        Some(_) => {
-            let made = concluded.new_capture();
-            Box::pin(views.changed(concluded.payment, made)).await?
-        }
+        Some(_) => Box::pin(views.changed(concluded.payment, None)).await?,
     };
     let answer = pb::AuthorizePaymentResponse {
         payment: payment.map(Box::new),

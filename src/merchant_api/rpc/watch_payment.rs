@@ -88,7 +88,7 @@ async fn next(
     }
 }
 
-/// Whether nothing more can happen to a payment, or all of it was given back and both are settled.
+/// Whether nothing more can happen to a payment, or all of it was given back and all its captures and refunds are settled.
 async fn is_over(views: &PaymentViews, payment: &Payment) -> Result<bool, Status> {
     match payment.state {
         PaymentState::Declined { .. }

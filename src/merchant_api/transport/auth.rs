@@ -182,14 +182,14 @@ impl Authenticator {
         let mut is_stale = false;
         let by_key = match &credentials.key {
             None => None,
-            Some((_, id)) => match self.keys.get(id, now).told(&mut is_stale) {
+            Some((_, id)) => match self.keys.get(id, now).known(&mut is_stale) {
                 Some(known) => Some(known),
                 None => return Remembered::Nothing,
             },
         };
         let by_certificate = match &credentials.certificate {
             None => None,
-            Some(id) => match self.merchants.get(id, now).told(&mut is_stale) {
+            Some(id) => match self.merchants.get(id, now).known(&mut is_stale) {
                 Some(known) => Some(known),
                 None => return Remembered::Nothing,
             },

@@ -58,7 +58,7 @@ pub(crate) enum InMemory<V> {
 
 impl<V> InMemory<V> {
     /// What the store said; the inner `None` where it does not know the name. Notes whether it has to be asked again.
-    pub(crate) fn told(self, is_stale: &mut bool) -> Option<Option<V>> {
+    pub(crate) fn known(self, is_stale: &mut bool) -> Option<Option<V>> {
         match self {
             Self::Fresh(known) => Some(known),
             Self::Stale(known) => {

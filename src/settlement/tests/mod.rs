@@ -3,7 +3,7 @@
 mod chargebacks;
 mod charging;
 pub(crate) mod payouts;
-mod settlement_notes;
+mod settled_events;
 mod statements;
 mod terms;
 

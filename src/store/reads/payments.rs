@@ -174,8 +174,18 @@ impl Store {
             ..PaymentFilter::default()
         };
         let order = ListOrder::NewestFirst;
-        let listed = self.list_payments(merchant, &filter, order, MAX_PAGE_SIZE, None);
-        Ok(listed.await?.items)
+        let (mut found, mut after) = (Vec::new(), None);
+        // What looks it up decides whether to pay again: what stands behind rows that are no payments is found too.
+        loop {
+            let left = MAX_PAGE_SIZE - found.len();
+            let page = self.list_payments(merchant, &filter, order, left, after);
+            let page = page.await?;
+            found.extend(page.items);
+            if page.next.is_none() || found.len() >= MAX_PAGE_SIZE {
+                return Ok(found);
+            }
+            after = page.next;
+        }
     }
 
     /// A merchant's payments of which an exchange with a host has this RRN, newest first, at most

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::sync::{oneshot, watch};
 
 use super::*;
+use crate::hosts::circuit::Circuit;
 use crate::hosts::line::endpoint::Endpoint;
 use crate::hosts::line::fault::LineFault;
 use crate::hosts::line::orders::Order;
@@ -68,6 +69,11 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
         clock: Arc::new(ManualClock::at(known::NOW)),
         notices: sender,
         cutovers: mpsc::channel(1).0,
+        circuit: Arc::new(Circuit::new(
+            profile.host_id,
+            profile.circuit,
+            Arc::new(ManualClock::at(known::NOW)),
+        )),
         unmatched: Unmatched::default(),
     };
     let (drain, order) = watch::channel(Order::Run);

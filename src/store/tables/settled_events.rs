@@ -21,7 +21,7 @@ macro_rules! next_items {
         "settlement_batches AS batches JOIN settlement_items AS items ON items.host_id = batches.host_id \
          AND items.business_date = batches.business_date AND items.merchant_id = batches.merchant_id \
          AND items.currency = batches.currency AND items.subject_id > $2 AND items.subject_id <= $3 \
-         WHERE batches.id = $1 AND batches.told_at_ms IS NULL AND COALESCE(batches.told_to, '') = $2"
+         WHERE batches.id = $1 AND batches.told_at_ms IS NULL AND COALESCE(batches.told_up_to, '') = $2"
     };
 }
 
@@ -46,11 +46,11 @@ impl Store {
     /// When the database is not available.
     pub async fn tell_items(&self, batch: BatchId, at: UnixMillis) -> Result<(), StoreError> {
         let id: Value = batch.to_string().into();
-        let text = "SELECT COALESCE(batches.told_to, '') AS told_to, items.subject_id \
+        let text = "SELECT COALESCE(batches.told_up_to, '') AS told_up_to, items.subject_id \
             FROM settlement_batches AS batches LEFT JOIN settlement_items AS items \
             ON items.host_id = batches.host_id AND items.business_date = batches.business_date \
             AND items.merchant_id = batches.merchant_id AND items.currency = batches.currency \
-            AND items.subject_id > COALESCE(batches.told_to, '') \
+            AND items.subject_id > COALESCE(batches.told_up_to, '') \
             WHERE batches.id = $1 AND batches.funded_at_ms IS NOT NULL AND batches.told_at_ms IS NULL \
             ORDER BY items.subject_id LIMIT $2";
         let rows = self.read(text, &[id.clone(), TOLD_AT_ONCE.into()]).await?;
@@ -58,7 +58,7 @@ impl Store {
             return Ok(());
         };
         let columns = Columns::named(last, "settlement_batches", batch.to_string());
-        let from: Value = columns.text("told_to")?.into();
+        let from: Value = columns.text("told_up_to")?.into();
         let statement = |text, values| Statement {
             text,
             values,
@@ -67,7 +67,7 @@ impl Store {
         let statements = match columns.optional_text("subject_id")? {
             None => vec![statement(
                 "UPDATE settlement_batches SET told_at_ms = $3 WHERE id = $1 AND told_at_ms IS NULL \
-                 AND COALESCE(told_to, '') = $2",
+                 AND COALESCE(told_up_to, '') = $2",
                 vec![id, from, at.as_i64().into()],
             )],
             Some(to) => {
@@ -95,8 +95,8 @@ impl Store {
                         values.clone(),
                     ),
                     statement(
-                        "UPDATE settlement_batches SET told_to = $3 WHERE id = $1 AND told_at_ms IS NULL \
-                         AND COALESCE(told_to, '') = $2",
+                        "UPDATE settlement_batches SET told_up_to = $3 WHERE id = $1 AND told_at_ms IS NULL \
+                         AND COALESCE(told_up_to, '') = $2",
                         values,
                     ),
                 ]

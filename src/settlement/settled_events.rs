@@ -22,12 +22,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 const BATCHES_AT_ONCE: usize = 100;
 
 /// Tells merchants what is settled.
-pub struct SettlementNotes {
+pub struct SettledEvents {
     store: Store,
     clock: Arc<dyn Clock>,
 }
 
-impl SettlementNotes {
+impl SettledEvents {
     /// Tells what is settled in this store.
     #[must_use]
     pub const fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
