@@ -132,7 +132,7 @@ ask() { # BANK COMMAND...
 }
 # Makes a bank's host misbehave.
 fault() { ask "$1" fault "${@:2}" --host acquirer >/dev/null; } # BANK WHAT...
-# Starts a client of benches/attacks.rs, which does its part until it is told to stop, in place of this shell.
+# Starts a client of benches/attacks/, which does its part until it is told to stop, in place of this shell.
 client() { # SERVER MERCHANT ATTACK
     local ca=$work/bare-ca.pem
     [ "$1" = bare ] || ca=$work/certs/gateway-ca.pem
@@ -188,7 +188,7 @@ with sqlite3.connect(sys.argv[1], timeout=30) as database: database.execute(sys.
     done
 }
 
-# Of the figures of `payswitch load`, and of benches/attacks.rs, which has the same names:
+# Of the figures of `payswitch load`, and of benches/attacks/, which has the same names:
 p99_ms() { sed 's/.*"total_us":{[^}]*"p99":\([0-9]*\).*/\1/' <<<"$1" | awk '{ printf "%.2f", $1 / 1000 }'; }
 state() { sed -n "s/.*\"states\":{[^}]*\"$1\":\([0-9]*\).*/\1/p" <<<"$2"; }
 # All that did not end as it should.

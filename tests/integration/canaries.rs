@@ -20,7 +20,7 @@ use crate::database::{Database, Engine};
 use crate::demo::{Demo, text};
 use crate::faults::{UNANSWERED, fault, with_code};
 use crate::harness::{Payments, TempFolder, pay_with, run, until};
-use crate::operators::done;
+use crate::operator_commands::done;
 use crate::sealing::{Claims, card_with, with_sealed};
 use search::{Secrets, bcd, contents, ebcdic, find, stands_alone, ways, ways_of_cvv, ways_of_pan};
 

@@ -12,16 +12,24 @@ use crate::harness::{authorize, eventually, pay_with, run, with_key};
 /// How much a pipe takes (pipe(7), "Pipe capacity").
 const PIPE: usize = 65_536;
 
-#[test]
-fn the_start_and_each_operation_have_one_line() {
-    run(async {
-        let gateway = Gateway::start(User::Own, &["shop"], |_| {}).await;
+/// The lines of the log that are wanted. It is written beside the answers.
+async fn lines_of(gateway: &Gateway, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    eventually("a line of the log", async || {
         let log = text(&gateway.log);
         let lines = log
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok());
-        let started = |line: &Value| line["message"] == "payswitch has started";
-        let started: Vec<Value> = lines.filter(started).collect();
+        let lines: Vec<Value> = lines.filter(|line| wanted(line)).collect();
+        (!lines.is_empty()).then_some(lines)
+    })
+    .await
+}
+
+#[test]
+fn the_start_and_each_operation_have_one_line() {
+    run(async {
+        let gateway = Gateway::start(User::Own, &["shop"], |_| {}).await;
+        let started = lines_of(&gateway, |line| line["message"] == "payswitch has started").await;
         let [line] = &*started else {
             panic!("one line: {started:#?}");
         };
@@ -36,17 +44,8 @@ fn the_start_and_each_operation_have_one_line() {
             let paid = authorize(&mut payments, pay_with(token, 1250, "EUR")).await;
             assert_eq!(paid.state(), payment_state, "{token}");
             let authorization = paid.authorization.expect("an authorization");
-            // The log is written beside the answers.
-            let lines = eventually("a line of the payment", async || {
-                let log = text(&gateway.log);
-                let lines = log
-                    .lines()
-                    .filter_map(|line| serde_json::from_str(line).ok());
-                let of_payment = |line: &Value| line["payment.id"] == *paid.payment_id;
-                let lines: Vec<Value> = lines.filter(of_payment).collect();
-                (!lines.is_empty()).then_some(lines)
-            });
-            let lines = lines.await;
+            let of_payment = |line: &Value| line["payment.id"] == *paid.payment_id;
+            let lines = lines_of(&gateway, of_payment).await;
             let [line] = &*lines else {
                 panic!("one line of {}: {lines:#?}", paid.payment_id);
             };

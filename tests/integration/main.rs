@@ -64,6 +64,7 @@ mod logging;
 mod memory;
 mod metrics;
 mod nps;
+mod operator_commands;
 mod operators;
 mod ordering;
 mod other_hosts;

@@ -103,7 +103,7 @@ fn every_error_has_its_status() {
         assert_eq!(error_row(&status), expected);
     }
     for refusal in Refusal::ALL {
-        assert_eq!(refusal.reason().parse(), Ok(refusal));
+        assert_eq!(refusal.reason().parse(), Ok(*refusal));
     }
     assert!("OTHER".parse::<Refusal>().is_err());
 }

@@ -4,43 +4,36 @@
 //!
 //! `newcomers` is the one that means well: each payment on a connection of its own, with its times.
 
+mod client;
+
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use clap::{Parser, ValueEnum};
 use futures_util::future::join;
-use h2::SendStream;
-use h2::client::{ResponseFuture, SendRequest};
 use hdrhistogram::Histogram;
 use payswitch::commands::runtime::runtime;
-use payswitch::grpc::client;
+use payswitch::grpc;
 use payswitch::merchant_api::client::encoded::AUTHORIZE_PAYMENT;
 use payswitch::merchant_api::pb;
-use payswitch::net::Stream;
 use payswitch::random::Random;
 use pb::authorize_payment_request::PaymentMethod;
 use prost::Message as _;
-use rustls_pki_types::ServerName;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
-/// The name in the certificate.
-const SERVER_NAME: &str = "localhost";
+use client::{Client, FRAME_BYTES, Failure, Link, frame, open, read};
+
 const LIST_PAYMENTS: &str = "/payswitch.v1.PaymentService/ListPayments";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -51,8 +44,6 @@ const LAST_MOMENT: Range<u64> = 4_280..4_299;
 const ANY_TIME: Range<u64> = 2_500..4_700;
 /// After so long the caller of a list has left.
 const LEAVES_AFTER: Duration = Duration::from_millis(30);
-/// A gRPC message stands behind so many bytes.
-const FRAME_BYTES: usize = 5;
 /// What is counted where a stream or a connection ended without an answer, and where a payment is authorized.
 const CUT_OFF: &str = "-";
 const GOOD: &str = "AUTHORIZED";
@@ -62,8 +53,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 const WINDOW_BYTES: u32 = 65_535;
 /// The longest time that is told apart, in microseconds.
 const LONGEST_US: u64 = 60_000_000;
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
 #[command(about = "Clients without manners: what scripts/fairness attacks with.")]
@@ -117,9 +106,6 @@ enum Attack {
     Newcomers,
 }
 
-/// A connection, to open streams on.
-type Link = SendRequest<Bytes>;
-
 fn main() -> Result<(), Failure> {
     runtime()?.block_on(attack(Arguments::parse()))
 }
@@ -127,12 +113,14 @@ fn main() -> Result<(), Failure> {
 #[expect(clippy::print_stdout, reason = "the figures are the answer")]
 async fn attack(arguments: Arguments) -> Result<(), Failure> {
     let attacker = Arc::new(Attacker {
-        address: arguments.address,
-        from: match arguments.attack {
-            Attack::Newcomers => Ipv4Addr::LOCALHOST,
-            _ => Ipv4Addr::new(127, 0, 0, 2),
+        client: Client {
+            address: arguments.address,
+            from: match arguments.attack {
+                Attack::Newcomers => Ipv4Addr::LOCALHOST,
+                _ => Ipv4Addr::new(127, 0, 0, 2),
+            },
+            tls: grpc::client::tls(&std::fs::read(&arguments.ca)?, None)?,
         },
-        tls: client::tls(&std::fs::read(&arguments.ca)?, None)?,
         key: arguments.api_key,
         sealed: arguments.sealed.map(std::fs::read_to_string).transpose()?,
         log: Mutex::new(Log {
@@ -161,10 +149,7 @@ async fn attack(arguments: Arguments) -> Result<(), Failure> {
 }
 
 struct Attacker {
-    /// Where the server is.
-    address: SocketAddr,
-    from: Ipv4Addr,
-    tls: TlsConnector,
+    client: Client,
     key: String,
     sealed: Option<String>,
     log: Mutex<Log>,
@@ -213,7 +198,7 @@ impl Attacker {
             }
             Attack::Handshakes => {
                 let one = |me: Arc<Self>| async move {
-                    match me.handshake().await {
+                    match me.client.handshake().await {
                         Ok(_) => me.told("handshake"),
                         Err(_) => me.told(CUT_OFF),
                     }
@@ -222,7 +207,7 @@ impl Attacker {
             }
             Attack::IdleConnections => {
                 let one = |me: Arc<Self>| async move {
-                    if let Ok(mut tls) = me.handshake().await {
+                    if let Ok(mut tls) = me.client.handshake().await {
                         me.told("handshake");
                         let _ = tls.read_u8().await;
                     }
@@ -239,7 +224,7 @@ impl Attacker {
             }
             Attack::HalfOpen => {
                 let one = |me: Arc<Self>| async move {
-                    if let Ok(mut tcp) = me.connect().await {
+                    if let Ok(mut tcp) = me.client.connect().await {
                         let _ = tcp.read_u8().await;
                     }
                     me.told(CUT_OFF)
@@ -327,7 +312,7 @@ impl Attacker {
         let connection = move |me: Arc<Self>| {
             let one = one.clone();
             async move {
-                if let Ok(link) = me.link(WINDOW_BYTES).await {
+                if let Ok(link) = me.client.link(WINDOW_BYTES).await {
                     let stream = move |me| one(me, link.clone());
                     me.at_once(streams, every, stream).await;
                 }
@@ -348,7 +333,7 @@ impl Attacker {
             let request = request.clone();
             async move {
                 let mut held = Vec::new();
-                if let Ok(link) = me.link(0).await {
+                if let Ok(link) = me.client.link(0).await {
                     while held.len() < streams as usize
                         && let Ok((response, mut body)) = open(&link, path, "").await
                     {
@@ -365,35 +350,6 @@ impl Attacker {
             }
         };
         self.at_once(connections, AGAIN, connection).await;
-    }
-
-    /// A connection: an attacker's from an address of its own.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "payswitch itself never chooses the address it comes from"
-    )]
-    async fn connect(&self) -> io::Result<Stream> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind((self.from, 0).into())?;
-        let tcp = socket.connect(self.address).await?;
-        tcp.set_nodelay(true)?;
-        Ok(tcp)
-    }
-
-    async fn handshake(&self) -> io::Result<TlsStream<Stream>> {
-        let tcp = self.connect().await?;
-        let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
-        self.tls.connect(name, tcp).await
-    }
-
-    /// A connection on which so many bytes of each stream may come before they are read.
-    async fn link(&self, window_bytes: u32) -> Result<Link, Failure> {
-        let tls = self.handshake().await?;
-        let mut http2 = h2::client::Builder::new();
-        let opened = http2.initial_window_size(window_bytes).handshake(tls);
-        let (link, connection) = opened.await?;
-        tokio::spawn(connection);
-        Ok(link)
     }
 
     /// Begins a payment, and sends its body late. Whether there is still a connection.
@@ -426,7 +382,7 @@ impl Attacker {
         let begun = Instant::now();
         let payment = payment(any(), test_card());
         let paid = async {
-            let link = self.link(WINDOW_BYTES).await?;
+            let link = self.client.link(WINDOW_BYTES).await?;
             let (response, mut body) = open(&link, AUTHORIZE_PAYMENT, &self.key).await?;
             body.send_data(frame(&payment), true)?;
             let (status, message) = read(response).await?;
@@ -457,46 +413,6 @@ impl Attacker {
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Sends the headers of a call.
-async fn open(
-    link: &Link,
-    path: &str,
-    key: &str,
-) -> Result<(ResponseFuture, SendStream<Bytes>), Failure> {
-    let mut link = link.clone().ready().await?;
-    let mut request = http::Request::post(format!("https://{SERVER_NAME}{path}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
-    if !key.is_empty() {
-        request = request.header("authorization", format!("Bearer {key}"));
-    }
-    Ok(link.send_request(request.body(())?, false)?)
-}
-
-/// The status of an answer and its message.
-async fn read(response: ResponseFuture) -> Result<(String, Bytes), Failure> {
-    let (head, mut body) = response.await?.into_parts();
-    let mut message = BytesMut::new();
-    while let Some(data) = body.data().await {
-        let data = data?;
-        body.flow_control().release_capacity(data.len())?;
-        message.extend_from_slice(&data);
-    }
-    let trailers = body.trailers().await?.unwrap_or(head.headers);
-    let status = trailers.get("grpc-status").ok_or("no status")?;
-    Ok((status.to_str()?.to_owned(), message.freeze()))
-}
-
-/// A message as it stands in the body of a call.
-fn frame(message: &impl prost::Message) -> Bytes {
-    let encoded = message.encode_to_vec();
-    let mut frame = BytesMut::with_capacity(FRAME_BYTES + encoded.len());
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(encoded.len()).unwrap_or(u32::MAX));
-    frame.put_slice(&encoded);
-    frame.freeze()
 }
 
 fn test_card() -> PaymentMethod {
