@@ -16,8 +16,8 @@ use crate::store::tables::columns::Columns;
 /// The most rows that a page looks at.
 const LOOKED_AT: usize = 5000;
 
-/// A place in such an order.
-pub(in crate::store) trait Place: Sized {
+/// The key of a row: where it stands in a walk's order.
+pub(in crate::store) trait WalkKey: Sized {
     /// Reads it from the columns of the key.
     fn read(row: &AnyRow, table: &'static str) -> Result<Self, StoreError>;
     /// The values of the key.
@@ -25,7 +25,7 @@ pub(in crate::store) trait Place: Sized {
 }
 
 /// By when something was made.
-impl<Id: FromStr<Err: Display> + Display> Place for Cursor<Id> {
+impl<Id: FromStr<Err: Display> + Display> WalkKey for Cursor<Id> {
     fn read(row: &AnyRow, table: &'static str) -> Result<Self, StoreError> {
         let columns = Columns::of(row, table, "id")?;
         Ok(Self {
@@ -40,7 +40,7 @@ impl<Id: FromStr<Err: Display> + Display> Place for Cursor<Id> {
 }
 
 /// By a position among the events.
-impl Place for i64 {
+impl WalkKey for i64 {
     fn read(row: &AnyRow, table: &'static str) -> Result<Self, StoreError> {
         Columns::named(row, table, String::new()).integer("position")
     }
@@ -51,7 +51,7 @@ impl Place for i64 {
 }
 
 /// By a name that sorts by when it was given.
-impl Place for String {
+impl WalkKey for String {
     fn read(row: &AnyRow, table: &'static str) -> Result<Self, StoreError> {
         let columns = Columns::named(row, table, Self::new());
         columns.text("id").map(Self::from)
@@ -97,13 +97,13 @@ impl IndexWalk {
         }
     }
 
-    /// The same where a column has this text, and where no index of that column is to be used: it would lead through
-    /// other rows than those that are bounded.
+    /// Only rows whose column has this text, where no index of that column is to be used: it would lead through other
+    /// rows than those that are bounded.
     pub(in crate::store) fn filtered(&mut self, column: &str, text: Option<impl Into<Value>>) {
         self.only(&format!("{column} || '' ="), text);
     }
 
-    /// The same where a column has one of these names, or where there are none.
+    /// Only rows whose column has one of these names; all of them where no name is given.
     pub(in crate::store) fn only_any(&mut self, column: &str, names: &[&'static str]) {
         if names.is_empty() {
             return;
@@ -117,7 +117,7 @@ impl IndexWalk {
         self.conditions.push(condition);
     }
 
-    /// The same where a column is like one of these patterns, or where there are none.
+    /// Only rows whose column is like one of these patterns; all of them where no pattern is given.
     pub(in crate::store) fn only_like(
         &mut self,
         column: &str,
@@ -138,13 +138,13 @@ impl IndexWalk {
         self.key.join(", ")
     }
 
-    /// The same with a condition that has no value.
+    /// Only rows that a condition without a value holds for.
     pub(in crate::store) fn only_where(&mut self, condition: impl Into<String>) {
         self.conditions.push(condition.into());
     }
 
     /// Only what comes after a place.
-    pub(in crate::store) fn after(&mut self, place: Option<&impl Place>) {
+    pub(in crate::store) fn after(&mut self, place: Option<&impl WalkKey>) {
         let operator = match self.order {
             ListOrder::NewestFirst => "<",
             ListOrder::OldestFirst => ">",
@@ -155,7 +155,7 @@ impl IndexWalk {
     }
 
     /// Only what comes up to a place, that one included.
-    fn up_to(&mut self, place: &impl Place) {
+    fn up_to(&mut self, place: &impl WalkKey) {
         let operator = match self.order {
             ListOrder::NewestFirst => ">=",
             ListOrder::OldestFirst => "<=",
@@ -163,7 +163,7 @@ impl IndexWalk {
         self.compared(operator, place);
     }
 
-    fn compared(&mut self, operator: &str, place: &impl Place) {
+    fn compared(&mut self, operator: &str, place: &impl WalkKey) {
         let first = self.values.len() + 1;
         self.values.extend(place.values());
         let place: Vec<String> = (first..=self.values.len())
@@ -180,14 +180,14 @@ impl IndexWalk {
             .push(format!("({key}) {operator} ({place})"));
     }
 
-    fn is(&self) -> String {
+    fn where_clause(&self) -> String {
         match self.conditions.as_slice() {
             [] => String::new(),
             conditions => format!(" WHERE {}", conditions.join(" AND ")),
         }
     }
 
-    fn ordered(&self) -> String {
+    fn order_by(&self) -> String {
         let direction = match self.order {
             ListOrder::NewestFirst => "DESC",
             ListOrder::OldestFirst => "ASC",
@@ -203,7 +203,7 @@ impl IndexWalk {
 impl Store {
     /// Where a page of these rows ends at the latest; None where there are not so many. From now on the walk goes no
     /// further.
-    pub(in crate::store) async fn end_of_look<P: Place>(
+    pub(in crate::store) async fn end_of_look<P: WalkKey>(
         &self,
         walk: &mut IndexWalk,
     ) -> Result<Option<P>, StoreError> {
@@ -211,8 +211,8 @@ impl Store {
             "SELECT {} FROM {}{}{} LIMIT 1 OFFSET {}",
             walk.key(),
             walk.from,
-            walk.is(),
-            walk.ordered(),
+            walk.where_clause(),
+            walk.order_by(),
             LOOKED_AT - 1
         );
         let rows = self.read(AssertSqlSafe(text), &walk.values).await?;
@@ -234,8 +234,8 @@ impl Store {
     ) -> Result<Vec<AnyRow>, StoreError> {
         let text = format!(
             "{select}{}{group}{} LIMIT {limit}",
-            walk.is(),
-            walk.ordered()
+            walk.where_clause(),
+            walk.order_by()
         );
         self.read(AssertSqlSafe(text), &walk.values).await
     }

@@ -1,4 +1,4 @@
-//! Who reads: each kind has connections of its own, so that none waits for what another reads.
+//! Reads by kind: each has connections of its own, so that none waits for what another reads.
 
 use std::sync::Arc;
 

@@ -29,7 +29,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that nobody used for this long is not used again: something between here and the
 /// server may have forgotten it.
 const IDLE_KEPT: Duration = Duration::from_secs(120);
-/// The connections that read what is of one kind.
+
+/// The connections for one kind of read.
 #[derive(Debug)]
 pub(in crate::store) struct Readers {
     most: u32,
