@@ -74,14 +74,31 @@ impl Store {
             // that was not confirmed.
             Written::Refused(Refusal::OperationMoved) => {
                 match Box::pin(self.told(operation.id)).await? {
-                    Some((payment, standing)) if *standing == *operation => Verdict::Committed {
-                        payment: unexpected(change, payment),
-                    },
+                    Some((payment, standing))
+                        if *standing == *operation && self.acted(change).await? =>
+                    {
+                        Verdict::Committed {
+                            payment: unexpected(change, payment),
+                        }
+                    }
                     _ => Verdict::OperationMoved,
                 }
             }
             Written::Ran(_) => Verdict::Committed { payment: None },
         })
+    }
+
+    /// Whether the audit trail has what a change would put there. Two callers that do the same to an operation in the
+    /// same millisecond make equal steps, and their rows of the audit trail tell them apart.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    async fn acted(&self, change: &Change<'_>) -> Result<bool, StoreError> {
+        let Some(act) = change.act else {
+            return Ok(true);
+        };
+        let found = self.find_audit(&act.operator, &act.request_id).await?;
+        Ok(found.is_some_and(|found| found.id == act.id))
     }
 }
 

@@ -6,17 +6,19 @@ use futures_util::future::join_all;
 
 use super::make::{COMMITTED, NOW, intent, reversal_of, unknown};
 use super::on_both;
-use crate::payment::ids::{HostId, NodeId};
-use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
+use crate::payment::ids::{AuditId, HostId, NodeId};
+use crate::payment::operation::{OperationKind, OperationState, ResolvedBy, SuspendReason};
 use crate::payment::record::{Attempts, Operation};
 use crate::store::Store;
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::reads::owed::{OwedCount, OwedFilter};
+use crate::store::records::callers::AuditRecord;
 use crate::store::testing::TestDatabase;
 
 on_both!(
     each_queue_has_its_own_and_what_is_due_comes_first,
     of_two_steps_of_an_entry_the_first_is_written,
+    of_two_equal_steps_the_one_in_the_audit_trail_is_written,
     a_reversal_is_recorded_with_its_outcome_or_not_at_all,
     any_number_is_owed_with_an_intent_an_outcome_or_a_step,
 );
@@ -174,6 +176,46 @@ async fn of_two_steps_of_an_entry_the_first_is_written(database: TestDatabase) {
     assert_eq!(standing, Some(taken));
     let due = store.due_owed(reversals(), other, NOW.plus_ms(2), LONGEST, 10);
     assert_eq!(due.await.unwrap().len(), 0);
+    store.close().await;
+}
+
+/// Two callers did the same in the same millisecond: one of them did it.
+async fn of_two_equal_steps_the_one_in_the_audit_trail_is_written(database: TestDatabase) {
+    let store = database.open().await;
+    let owed = owe(&store, store.node_id(), None).await;
+    let ended = Operation {
+        state: OperationState::Resolved {
+            by: ResolvedBy::Report,
+            response_code: None,
+            took_effect: true,
+        },
+        version: 2,
+        ..owed.clone()
+    };
+    let [one, other] = [1, 2].map(|line| AuditRecord {
+        id: AuditId::from_parts(NOW, [line; 10]),
+        at: NOW,
+        operator: "payswitch".into(),
+        action: "SettlementAdminService.ImportReport".into(),
+        target: owed.id.to_string(),
+        reason: "the report has it as booked".into(),
+        request_id: format!("a report:{line}"),
+        body_hash: [7; 32],
+        outcome: Some("DONE".into()),
+        answer: Vec::new(),
+    });
+    let commit = async |act: &AuditRecord| {
+        let change = Change {
+            owed_step: Some(&ended),
+            act: Some(act),
+            ..Change::default()
+        };
+        store.commit(&change).await.unwrap()
+    };
+    assert_eq!(commit(&one).await, COMMITTED);
+    assert_eq!(commit(&other).await, Verdict::OperationMoved);
+    assert_eq!(commit(&one).await, COMMITTED, "the very same one");
+    assert_eq!(store.list_audit(10, None).await.unwrap(), [one]);
     store.close().await;
 }
 
