@@ -20,7 +20,7 @@
 //! - [`shares`]: places that merchants and banks share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`stack`]: wipes what a computation on a card leaves there.
-//! - [`telemetry`]: what the program says while it runs. [`metrics`]: what it counts.
+//! - [`telemetry`]: what the program says while it runs. [`metrics`]: what it counts. `traces`: what a call waited for.
 //!   [`fault_points`]: where a test kills it.
 //! - [`reloading`]: reads certificates, profiles and keys again while the gateway runs. [`x509`]: reads certificates and
 //!   revocation lists.
@@ -57,4 +57,5 @@ pub mod shares;
 pub mod stack;
 pub mod store;
 pub mod telemetry;
+mod traces;
 pub mod x509;

@@ -281,6 +281,12 @@ impl CallMetrics {
 }
 
 impl MethodMetrics {
+    /// The method, as it is named among the figures; `other` for those that there are not.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Counts an answer with a code of gRPC, 0 to 16. `bank` is zero where no bank was asked. Times count where the
     /// code is OK: of what was not answered in time nobody knows who took it.
     pub fn answered(&self, code: usize, own: Duration, bank: Duration) {

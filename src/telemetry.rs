@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +78,21 @@ pub fn lines_left_out() -> u64 {
 /// # Errors
 /// When the file can't be opened.
 pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<Log> {
+    start_with(format, file, None)
+}
+
+/// What takes other things than lines from the program.
+pub type OtherLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// [`start`], with another layer beside the log's.
+///
+/// # Errors
+/// When the file can't be opened.
+pub fn start_with(
+    format: LogFormat,
+    file: Option<&Path>,
+    other: Option<OtherLayer>,
+) -> io::Result<Log> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
     let to: Box<dyn Write + Send> = match file {
         Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
@@ -92,13 +109,21 @@ pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<Log> {
         log_panics();
     }
     let colour = file.is_none() && io::stderr().is_terminal() && no_colour_is_unset();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer);
-    // A second start in one process (a test) keeps the first one's choice.
-    let _already_started = match format {
-        LogFormat::Text => builder.with_ansi(colour).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(writer);
+    let lines: OtherLayer = match format {
+        LogFormat::Text => lines.with_ansi(colour).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    // A second start in one process (a test) keeps the first one's choice. A filter of the log's lines alone costs each line
+    // more than one of all.
+    let _already_started = match other {
+        None => tracing_subscriber::registry()
+            .with(lines.and_then(filter))
+            .try_init(),
+        Some(other) => {
+            let layers = vec![other, lines.with_filter(filter).boxed()];
+            tracing_subscriber::registry().with(layers).try_init()
+        }
     };
     Ok(Log { _writer: log })
 }

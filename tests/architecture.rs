@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("limits", &["risk"]),
     ("edges", &["hosts", "store", "card", "certs"]),
     // A clock says a `UnixMillis`; the domain knows no clock (`PURE`, below).
-    ("time", &["clock"]),
+    ("time and traces", &["clock", "traces"]),
     ("domain", &["ledger", "payment"]),
     (
         "ground",
@@ -92,6 +92,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv_core", &["settlement"]),
     ("quick_xml", &["settlement"]),
     ("prometheus_client", &["metrics"]),
+    ("opentelemetry", &["traces"]),
+    ("opentelemetry_otlp", &["traces"]),
+    ("opentelemetry_sdk", &["traces"]),
+    ("tracing_opentelemetry", &["traces"]),
     ("axum", &["admin_api"]),
     ("krilla", &["pdf"]),
     ("skrifa", &["pdf"]),

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(feature = "otlp")]
+use tracing_subscriber::Layer as _;
 
 use super::error::{CommandError, OLDER_DATABASE, report};
 use super::ready_file::ReadyFile;
@@ -17,6 +20,8 @@ use crate::app::descriptors;
 use crate::app::parts::{Parts, StartError};
 use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
+#[cfg(feature = "otlp")]
+use crate::traces::export::Exporter;
 
 /// How often the log says that a required bank is not signed on yet.
 const WARN_EVERY: Duration = Duration::from_secs(10);
@@ -62,9 +67,27 @@ pub fn run(arguments: ServeArgs) -> Result<ExitCode, CommandError> {
         Log::Text => LogFormat::Text,
         Log::Json => LogFormat::Json,
     };
-    let _log = telemetry::start(format, None)?;
     let config = Config::load(arguments.config.as_deref())?;
-    runtime()?.block_on(serve(config, arguments.ready_file))
+    let runtime = runtime()?;
+    let _log = start_log(format, &config, &runtime)?;
+    runtime.block_on(serve(config, arguments.ready_file))
+}
+
+/// Starts the log, and the traces where the configuration names a collector. Both end when what is returned is dropped.
+fn start_log(
+    format: LogFormat,
+    config: &Config,
+    runtime: &Runtime,
+) -> Result<impl Sized + use<>, CommandError> {
+    let _within = runtime.enter();
+    #[cfg(feature = "otlp")]
+    {
+        let traces = Exporter::start(&config.traces).map_err(std::io::Error::other)?;
+        let layer = traces.as_ref().map(|traces| traces.layer().boxed());
+        Ok((traces, telemetry::start_with(format, None, layer)?))
+    }
+    #[cfg(not(feature = "otlp"))]
+    Ok(telemetry::start_with(format, None, None)?)
 }
 
 async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, CommandError> {

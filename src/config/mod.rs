@@ -6,7 +6,7 @@
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
 //! - [`environment`]: whether this is a test environment. [`ledger`]: where the ledger's seals go.
 //! - [`settlement`]: where files for banks go, and which account pays merchants. [`reconciliation`]: what is done about
-//!   what banks have otherwise. [`risk`]: how often a card may be tried.
+//!   what banks have otherwise. [`risk`]: how often a card may be tried. [`traces`]: where traces are sent.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
 pub mod admin_api;
@@ -20,11 +20,14 @@ pub mod reconciliation;
 pub mod risk;
 pub mod settlement;
 pub mod store;
+pub mod traces;
 mod variables;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use self::traces::TracesConfig;
 
 /// Before each environment variable; two underscores stand for a dot:
 /// `PAYSWITCH_STORE__URL` is `store.url`.
@@ -54,6 +57,8 @@ pub struct Config {
     pub reconciliation: reconciliation::ReconciliationConfig,
     /// How often a card, a merchant or an address may be tried.
     pub risk: risk::RiskConfig,
+    /// Where traces are sent.
+    pub traces: TracesConfig,
 }
 
 /// The configuration can't be used.
@@ -113,6 +118,28 @@ impl Config {
                     got: value.to_string(),
                 });
             }
+        }
+        let TracesConfig { endpoint, one_in } = &self.traces;
+        if !(1..=1_000_000).contains(one_in) {
+            return Err(ConfigError::OutOfRange {
+                key: "traces.one_in",
+                expected: "1 to 1000000",
+                got: one_in.to_string(),
+            });
+        }
+        if !self.traces.is_local() {
+            return Err(ConfigError::OutOfRange {
+                key: "traces.endpoint",
+                expected: "the address of a collector on this machine, as http://127.0.0.1:4317",
+                got: endpoint.clone().unwrap_or_default(),
+            });
+        }
+        if endpoint.is_some() && cfg!(not(feature = "otlp")) {
+            return Err(ConfigError::OutOfRange {
+                key: "traces.endpoint",
+                expected: "not set: this program was built without traces (the feature otlp)",
+                got: endpoint.clone().unwrap_or_default(),
+            });
         }
         let hours = self.settlement.account_change_hours;
         if hours > 720 {

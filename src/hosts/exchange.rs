@@ -101,6 +101,21 @@ impl Exchange {
         }
     }
 
+    /// What it has come to, as traces name it.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Approved { .. } => "APPROVED",
+            Self::Declined { .. } => "DECLINED",
+            Self::NotSent(_) => "NOT_SENT",
+            Self::Unknown(_) => "UNKNOWN",
+            Self::Unclear { .. } => "UNCLEAR",
+            Self::Taken { .. } => "TAKEN",
+            Self::OriginalUnknown { .. } => "ORIGINAL_UNKNOWN",
+            Self::Again { .. } => "AGAIN",
+        }
+    }
+
     /// The elements of the answer that the profile keeps for later messages.
     #[must_use]
     pub fn kept(&self) -> &[Element] {

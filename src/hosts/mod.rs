@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::net::Net;
@@ -32,6 +33,7 @@ use crate::payment::operation::OperationKind;
 use crate::payment::record::{Element, Operation};
 use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::random::Random;
+use crate::traces;
 
 pub mod calendar;
 pub mod circuit;
@@ -377,7 +379,10 @@ impl Hosts {
         let Some(host) = self.host(outgoing.operation.host_id) else {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         };
-        host.send(outgoing, deadline).await
+        let span = traces::exchange(outgoing.operation);
+        let exchange = host.send(outgoing, deadline).instrument(span.clone()).await;
+        traces::ended(&span, exchange.outcome());
+        exchange
     }
 
     /// Sends a message that is owed to its host, and waits for the answer for the profile's reply time-out. It
@@ -390,7 +395,11 @@ impl Hosts {
         }
         match self.host(outgoing.operation.host_id) {
             Some(host) if !self.draining.load(Ordering::Acquire) => {
-                host.send_owed(outgoing, claim_by).await
+                let span = traces::exchange(outgoing.operation);
+                let sent = host.send_owed(outgoing, claim_by);
+                let exchange = sent.instrument(span.clone()).await;
+                traces::ended(&span, exchange.outcome());
+                exchange
             }
             _ => Exchange::NotSent(FailureReason::HostUnavailable),
         }

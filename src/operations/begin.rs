@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
@@ -21,6 +22,7 @@ use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 use crate::store::reads::payments::PaymentForLater;
 use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::traces;
 
 use super::basis::{Basis as _, Found, Way, Ways};
 use super::call::{BANK_WITHIN, Call, Concluded, OperationError, not_recorded, random};
@@ -75,10 +77,12 @@ impl Operations {
         let answer_by = call.received_at + ANSWER_WITHIN;
         let (machine, flow) = (Arc::clone(self), Arc::clone(flow));
         // Boxed, because starting a task moves it several times, and this one is large.
-        let running = tokio::spawn(Box::pin(async move {
+        let span = traces::operation(F::METHOD, call.merchant.id, payment_id);
+        let running = async move {
             let _place = place;
             machine.run(&*flow, payment_id, call, command).await
-        }));
+        };
+        let running = tokio::spawn(Box::pin(running.instrument(span)));
         match tokio::time::timeout_at(answer_by, running).await {
             Ok(Ok(answer)) => answer,
             // A panic in the task, or no time left: the intent may be recorded, so the task itself or
@@ -95,6 +99,7 @@ impl Operations {
         command: F::Command,
     ) -> Result<Concluded, OperationError<F::Refusal>> {
         let operation_id = OperationId::from_parts(self.clock.now(), random(&self.random)?);
+        traces::named(operation_id);
         // Before the intent can be read, so that no recovery takes the operation for left behind.
         let _mark = self.in_progress.mark(operation_id);
         let begun = self

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId};
@@ -20,6 +21,7 @@ use crate::payment::operation::SuspendReason;
 use crate::random::HashSet;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::{OwedCount, OwedEntry};
+use crate::traces;
 
 use super::call::BANK_WITHIN;
 use super::machine::Operations;
@@ -93,11 +95,13 @@ impl Operations {
         merchant: Arc<Merchant>,
     ) {
         let (machine, until_drained) = (Arc::clone(self), self.token());
-        tokio::spawn(async move {
+        let span = traces::attempt(&entry.operation);
+        let attempt = async move {
             let window = &hand.queue.window;
             machine.attempt(entry, card, &merchant, window).await;
             drop((hand, until_drained));
-        });
+        };
+        tokio::spawn(attempt.instrument(span));
     }
 
     async fn send_owed_to_host<T>(self: Arc<Self>, mut sender: Sender, _until_drained: T) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::Store;
 use super::change::{Change, PaymentChange, Verdict};
 use super::database::value::Value;
@@ -27,6 +29,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::refunded_of_capture;
 use crate::payment::settlement::ItemChange;
 use crate::payment::state::PaymentState;
+use crate::traces;
 
 impl Store {
     /// Makes a change durable, whole or not at all. Of any number of changes that claim the same (merchant,
@@ -50,6 +53,7 @@ impl Store {
             .inner
             .writer
             .submit(Request::Change(Box::new(rows)))
+            .instrument(traces::commit())
             .await?;
         Ok(match written {
             Written::Committed(moved) => Verdict::Committed {

@@ -98,6 +98,7 @@ mod statement_readers;
 mod statements;
 mod stopping;
 mod styles;
+mod traces;
 mod two_nodes;
 mod unidentified;
 mod unknown_outcomes;

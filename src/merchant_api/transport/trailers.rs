@@ -19,8 +19,10 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
+use tracing::Span;
 
 use crate::metrics::{CallMetrics, MethodMetrics};
+use crate::traces;
 
 /// The trailer that says how long the bank took, in microseconds; 0 when no bank was asked.
 pub const BANK_US: HeaderName = HeaderName::from_static("payswitch-bank-us");
@@ -63,9 +65,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let method = Arc::clone(self.calls.of(request.uri().path()));
         TimedFuture {
             started: Instant::now(),
-            method: Arc::clone(self.calls.of(request.uri().path())),
+            span: traces::call(method.name(), request.headers()),
+            method,
             inner: self.inner.call(request),
         }
     }
@@ -75,6 +79,7 @@ where
 #[derive(Debug)]
 pub(crate) struct TimedFuture<F> {
     started: Instant,
+    span: Span,
     method: Arc<MethodMetrics>,
     inner: F,
 }
@@ -86,9 +91,12 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(response) = ready!(Pin::new(&mut self.inner).poll(cx));
+        let this = &mut *self;
+        let inner = Pin::new(&mut this.inner);
+        let Ok(response) = ready!(this.span.in_scope(|| inner.poll(cx)));
         let timings = Timings {
             started: self.started,
+            span: std::mem::replace(&mut self.span, Span::none()),
             method: Arc::clone(&self.method),
             bank: Duration::ZERO,
         };
@@ -111,6 +119,7 @@ fn append_timings(mut response: Response<Body>, timings: Timings) -> Response<Bo
 #[derive(Debug)]
 struct Timings {
     started: Instant,
+    span: Span,
     method: Arc<MethodMetrics>,
     bank: Duration,
 }
@@ -122,6 +131,7 @@ impl Timings {
         let code = trailers.get(Status::GRPC_STATUS);
         let code = code.map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()));
         self.method.answered(code as usize, own, self.bank);
+        traces::answered(&self.span, code as i32);
         trailers.insert(BANK_US, micros(self.bank));
         trailers.insert(OWN_US, micros(own));
     }

@@ -56,8 +56,10 @@ const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; \
     PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000";
+/// Many connections read, so the cache of each is small: it holds the upper pages of the trees, and the system has the others
+/// in memory once for all.
 const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; \
-    PRAGMA cache_size = -8192";
+    PRAGMA cache_size = -1024";
 /// Times are in milliseconds. The writer's updates join a short list with a large table by its key:
 /// a plan made while the table was small must not scan it when it has grown, so only the plan that
 /// uses the index is left. A node that is cut off in the middle of a transaction may hold the row of the
