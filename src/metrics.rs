@@ -18,6 +18,11 @@ use prometheus_client::registry::{Registry, Unit};
 /// What stands before each name.
 const PREFIX: &str = "payswitch";
 
+/// The limits of the banks' times, close together where a bank is slow and payments still wait for it.
+const BANK_SECONDS: [f64; 18] = [
+    0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0,
+];
+
 /// The names of gRPC's codes, by their numbers (gRPC, "Status codes and their use").
 const CODES: [&str; 17] = [
     "OK",
@@ -161,12 +166,12 @@ impl Metrics {
             "What was refused or ended because a bound was reached",
             bounds.clone(),
         );
-        // Half a millisecond to four seconds, and four milliseconds to half a minute.
+        // Half a millisecond to four seconds.
         let own = Family::<MethodLabels, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.0005, 2.0, 14))
         });
         let bank = Family::<MethodLabels, Histogram>::new_with_constructor(|| {
-            Histogram::new(exponential_buckets(0.004, 2.0, 14))
+            Histogram::new(BANK_SECONDS)
         });
         registry.register_with_unit(
             "call_own",
