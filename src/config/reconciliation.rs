@@ -62,6 +62,8 @@ pub enum CorrectedKind {
     SignDiffers,
     /// Something that payswitch has undone.
     ReversalNotApplied,
+    /// Other fees than is agreed.
+    FeeDiffers,
 }
 
 /// Who bears what a correction moves.

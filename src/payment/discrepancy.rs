@@ -202,6 +202,8 @@ impl Discrepancy {
             }
             DifferenceKind::NotInReport | DifferenceKind::Rejected => signed(ours?.checked_neg()?),
             DifferenceKind::DuplicateLine => signed(theirs?),
+            // Fees are from the merchant, whichever way its item goes: the acquirer owes back what it keeps too much.
+            DifferenceKind::FeeDiffers => theirs?.checked_sub(ours?),
             // It has no item, whose sign it could have.
             DifferenceKind::UnexpectedLine | DifferenceKind::ReversalNotApplied => theirs,
             DifferenceKind::CurrencyDiffers

@@ -8,6 +8,7 @@ use ring::digest::{SHA256, digest};
 use super::ids::{DiscrepancyId, HostId, ImportId, MerchantId, OperationId, PaymentId, SubjectId};
 use super::moment::{BusinessDate, UnixMillis};
 use super::money::Currency;
+use super::record::CardBrand;
 use super::reference::Rrn;
 use super::settlement::ItemKind;
 
@@ -112,11 +113,13 @@ pub enum DifferenceKind {
     Ambiguous,
     /// The bank settles what payswitch has undone, or is undoing.
     ReversalNotApplied,
+    /// The bank keeps other fees than is agreed with it.
+    FeeDiffers,
 }
 
 impl DifferenceKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AmountDiffers,
         Self::CurrencyDiffers,
         Self::DateDiffers,
@@ -130,6 +133,7 @@ impl DifferenceKind {
         Self::ReferenceDiffers,
         Self::Ambiguous,
         Self::ReversalNotApplied,
+        Self::FeeDiffers,
     ];
 
     /// The name that the store and the API use.
@@ -149,6 +153,7 @@ impl DifferenceKind {
             Self::ReferenceDiffers => "REFERENCE_DIFFERS",
             Self::Ambiguous => "AMBIGUOUS",
             Self::ReversalNotApplied => "REVERSAL_NOT_APPLIED",
+            Self::FeeDiffers => "FEE_DIFFERS",
         }
     }
 
@@ -174,7 +179,8 @@ impl DifferenceKind {
             | Self::LatePresentment
             | Self::ReferenceDiffers
             | Self::Ambiguous
-            | Self::ReversalNotApplied => self.name(),
+            | Self::ReversalNotApplied
+            | Self::FeeDiffers => self.name(),
         }
     }
 
@@ -271,7 +277,8 @@ impl Difference {
             | DifferenceKind::AboveCaptured
             | DifferenceKind::SignDiffers
             | DifferenceKind::LatePresentment
-            | DifferenceKind::ReferenceDiffers => false,
+            | DifferenceKind::ReferenceDiffers
+            | DifferenceKind::FeeDiffers => false,
         }
     }
 
@@ -338,6 +345,8 @@ pub struct ReportedItem {
     pub by_report: bool,
     /// Of a chargeback: what refunds and chargebacks leave of the captures of its payment now, in minor units.
     pub left_minor: Option<i64>,
+    /// The brand of its card, where somebody has looked that up.
+    pub brand: Option<CardBrand>,
 }
 
 /// What a line says of an item.

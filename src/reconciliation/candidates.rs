@@ -7,6 +7,7 @@ use crate::payment::reference::Rrn;
 use crate::payment::settlement::ItemKind;
 use crate::payment::settlement_import::ReportedItem;
 use crate::random::{HashMap, HashSet};
+use crate::settlement::agreed_fees::AgreedFees;
 use crate::settlement::report::format::ReportKind;
 use crate::settlement::report::line::ReportLine;
 
@@ -19,6 +20,8 @@ pub struct ReportOf<'a> {
     pub business_date: BusinessDate,
     /// The host's merchants of each acceptor that the lines name.
     pub merchants: &'a [(String, MerchantId)],
+    /// What the host is agreed to keep; none where nothing is agreed.
+    pub fees: Option<&'a AgreedFees>,
 }
 
 impl<'a> ReportOf<'a> {

@@ -81,6 +81,7 @@ fn fits(rule: &CorrectionRule, found: &Discrepancy) -> bool {
         CorrectedKind::OutcomeDiffers => DifferenceKind::Rejected,
         CorrectedKind::SignDiffers => DifferenceKind::SignDiffers,
         CorrectedKind::ReversalNotApplied => DifferenceKind::ReversalNotApplied,
+        CorrectedKind::FeeDiffers => DifferenceKind::FeeDiffers,
     };
     let about = found.owed_more_minor().map(i64::unsigned_abs);
     let currency = rule.currency.as_deref();

@@ -4,6 +4,7 @@ use super::asked::{AllAsked, Asked, Standing};
 use super::candidates::{
     Candidates, ReportOf, Said, bank_minor, is_of_open_day, is_taken_back, item_kind,
 };
+use super::kept_fees::other_fees;
 use super::matching::{Match, Matching, Unmatched};
 use super::rules::{Key, MatchRules};
 use crate::payment::money::Currency;
@@ -216,8 +217,25 @@ fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) 
                 ..found
             }));
     }
+    applied
+        .differences
+        .extend(fees(candidates, &lines, &matched.items));
     let matched = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     applied.matched = applied.matched.saturating_add(matched);
+}
+
+/// That the bank keeps other fees than is agreed: of all lines and items of a match once, and of the first item.
+fn fees(candidates: &Candidates<'_>, lines: &[&ReportLine], items: &[usize]) -> Option<Difference> {
+    let of = candidates.of;
+    let items = items.iter().filter_map(|item| candidates.item(*item));
+    let items: Vec<&ReportedItem> = items.collect();
+    let found = other_fees(of.fees?, lines, &items)?;
+    let (ours, theirs) = (found.agreed_minor.to_string(), found.kept_minor.to_string());
+    let kind = DifferenceKind::FeeDiffers;
+    Some(Difference {
+        rule: Some(found.rules),
+        ..differing(of, lines.first()?, items.first()?, kind, ours, theirs)
+    })
 }
 
 /// The first item of a match that a line of it names by its RRN.

@@ -3,7 +3,8 @@
 //! - [`report_imports`]: takes in a bank's report, and finds the item of each line. [`given_report`]: what comes of that, and
 //!   why it may not be applied. `report_reading`: the file itself. `report_items`: what its lines may be about, looked up.
 //! - [`rules`]: how lines find their items, as data; [`candidates`]: the items that lines may be about; `matching`, stage by
-//!   stage. [`findings`]: what comes of it.
+//!   stage. [`findings`]: what comes of it. `kept_fees`: the fees of matched
+//!   lines, beside what is agreed.
 //! - `asked`: what lines may be about that is no item. `reported_ends`: ends what nobody knew the outcome of.
 //! - [`discrepancies`]: what is otherwise, looked up. `steps`: what is done about it; `corrections`: what payswitch does by itself.
 //! - [`accounts`]: the bank accounts whose statements are taken in.
@@ -18,6 +19,7 @@ mod corrections;
 pub mod discrepancies;
 pub mod findings;
 pub mod given_report;
+mod kept_fees;
 mod matching;
 pub mod references;
 pub mod report_imports;

@@ -381,9 +381,11 @@ impl ReportImports {
         import: &SettlementImport,
         lines: &[ReportLine],
     ) -> Result<(AppliedLines, Vec<NewChargeback>), ImportError> {
-        let items = self.items.of_lines(import, lines).await?;
+        let fees = self.files.fees(import.host_id).map(Arc::as_ref);
+        let mut items = self.items.of_lines(import, lines).await?;
+        self.items.add_brands(fees, &mut items).await?;
         let merchants = self.items.merchants_of(import, lines).await?;
-        let of = of(import, &merchants);
+        let of = of(import, &merchants, fees);
         Ok(as_they_come(of, &self.rules, lines, items))
     }
 
@@ -415,11 +417,13 @@ impl ReportImports {
             // What lies beyond may fit as well.
             let is_cut = said.len() >= OPEN_AT_ONCE || open.len() >= ITEMS_AT_ONCE;
             items.extend(open);
+            let fees = self.files.fees(import.host_id).map(Arc::clone);
+            self.items.add_brands(fees.as_deref(), &mut items).await?;
             let rules = if is_cut { &self.careful } else { &self.rules };
             let (rules, whose) = (Arc::clone(rules), import.clone());
             // Many lines and many items take a while.
             let decided = spawn_blocking(move || {
-                let of = of(&whose, &merchants);
+                let of = of(&whose, &merchants, fees.as_deref());
                 of_open_lines(of, &rules, (&lines, &asked), items)
             });
             let decided = decided.await;
@@ -432,7 +436,7 @@ impl ReportImports {
 
     /// The items of the day that the report does not have.
     async fn add_what_is_missing(&self, import: &SettlementImport) -> Result<(), ImportError> {
-        let of = of(import, &[]);
+        let of = of(import, &[], None);
         let mut after = ItemPlace::default();
         loop {
             let (host, date) = (&import.host_id, import.business_date);

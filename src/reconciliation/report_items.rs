@@ -7,6 +7,7 @@ use super::reported_ends::ReportedEnds;
 use crate::payment::ids::MerchantId;
 use crate::payment::reference::Rrn;
 use crate::payment::settlement_import::{ReportedItem, SettlementImport};
+use crate::settlement::agreed_fees::AgreedFees;
 use crate::settlement::report::line::ReportLine;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -30,6 +31,25 @@ impl ReportItems {
         self.store
             .items_of_rrns(&import.host_id, &rrns_of(lines))
             .await
+    }
+
+    /// Looks up the brands of the cards of items, where what a bank may keep hangs on them.
+    pub(super) async fn add_brands(
+        &self,
+        fees: Option<&AgreedFees>,
+        items: &mut [ReportedItem],
+    ) -> Result<(), StoreError> {
+        if !fees.is_some_and(AgreedFees::needs_brands) {
+            return Ok(());
+        }
+        let mut payments: Vec<_> = items.iter().map(|item| item.payment_id).collect();
+        payments.sort_unstable();
+        payments.dedup();
+        let brands = self.store.card_brands(&payments).await?;
+        for item in items {
+            item.brand = brands.get(&item.payment_id).copied();
+        }
+        Ok(())
     }
 
     pub(super) async fn merchants_of(
@@ -60,7 +80,7 @@ impl ReportItems {
             let asked = AllAsked::of(import.host_id, &payments);
             let mut has_ended = false;
             if looks < ATTEMPTS {
-                for booked in asked.booked(of(import, merchants), lines, &items) {
+                for booked in asked.booked(of(import, merchants, None), lines, &items) {
                     // What was corrected would count twice.
                     if !self.store.is_corrected(booked.about).await? {
                         has_ended |= self.ends.end(import, &booked).await?;
@@ -79,11 +99,13 @@ impl ReportItems {
 pub(super) fn of<'a>(
     import: &SettlementImport,
     merchants: &'a [(String, MerchantId)],
+    fees: Option<&'a AgreedFees>,
 ) -> ReportOf<'a> {
     ReportOf {
         host_id: import.host_id,
         business_date: import.business_date,
         merchants,
+        fees,
     }
 }
 

@@ -279,7 +279,15 @@ impl From<FeePlan> for FeeTerms {
     }
 }
 
-fn check_table(table: &'static str, rules: &[FeeRule], least: usize) -> Result<(), FeePlanError> {
+/// Checks the rules of a table: each number, and that each rule is for something that none before is for.
+///
+/// # Errors
+/// [`FeePlanError`], the first that there is.
+pub(super) fn check_table(
+    table: &'static str,
+    rules: &[FeeRule],
+    least: usize,
+) -> Result<(), FeePlanError> {
     let got = rules.len();
     if !(least..=MOST_RULES).contains(&got) {
         return Err(FeePlanError::RuleCount { table, least, got });

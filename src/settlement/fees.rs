@@ -224,19 +224,25 @@ impl RefundShare {
     }
 }
 
-/// The fee of the first rule that is for the item.
-fn first(rules: &[FeeRule], item: &FeeItem) -> Option<i64> {
-    let currency = item.amount.currency();
-    let rule = rules
+/// The first rule that is for such an item: its place in the table, from 0, and what it costs in minor units.
+pub(super) fn first_rule(
+    rules: &[FeeRule],
+    (brand, origin, currency): (CardBrand, Origin, Currency),
+    amount_minor: i64,
+) -> Option<(usize, i64)> {
+    let place = rules
         .iter()
-        .find(|rule| rule.is_for(item.brand, item.origin, currency))?;
-    let exact = per_million(item.amount.amount_minor(), rule.ppm, rule.fixed_minor);
+        .position(|rule| rule.is_for(brand, origin, currency))?;
+    let rule = rules.get(place)?;
+    let exact = per_million(amount_minor, rule.ppm, rule.fixed_minor);
     let cap = rule.cap_minor.unwrap_or(i64::MAX);
-    Some(whole(exact).clamp(rule.minimum_minor, cap))
+    Some((place, whole(exact).clamp(rule.minimum_minor, cap)))
 }
 
 fn required(table: &'static str, rules: &[FeeRule], item: &FeeItem) -> Result<i64, FeeError> {
-    first(rules, item).ok_or(FeeError::NoRule {
+    let of = (item.brand, item.origin, item.amount.currency());
+    let first = first_rule(rules, of, item.amount.amount_minor());
+    first.map(|(_, minor)| minor).ok_or(FeeError::NoRule {
         table,
         brand: item.brand,
         origin: item.origin,

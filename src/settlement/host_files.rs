@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::agreed_fees::AgreedFees;
 use super::clearing::format::ClearingFormat;
 use super::format_error::FormatError;
 use super::report::file_format::ReportFormat;
@@ -14,6 +15,7 @@ use crate::payment::ids::HostId;
 struct HostFormats {
     clearing: Option<Arc<ClearingFormat>>,
     report: Option<Arc<ReportFormat>>,
+    fees: Option<Arc<AgreedFees>>,
 }
 
 /// The formats of all hosts' files.
@@ -43,9 +45,13 @@ impl HostFiles {
             let failed = |source| HostFilesError { host_id, source };
             let clearing = tables.clearing_file.clone().map(ClearingFormat::from_table);
             let report = tables.report.clone().map(ReportFormat::from_table);
+            let report = report.transpose().map_err(failed)?;
+            let fees = tables.fees.clone();
+            let fees = fees.map(|fees| AgreedFees::from_table(fees, report.as_ref()));
             let formats = HostFormats {
                 clearing: clearing.transpose().map_err(failed)?.map(Arc::new),
-                report: report.transpose().map_err(failed)?.map(Arc::new),
+                report: report.map(Arc::new),
+                fees: fees.transpose().map_err(failed)?.map(Arc::new),
             };
             Ok((host_id, formats))
         };
@@ -62,6 +68,12 @@ impl HostFiles {
     #[must_use]
     pub fn report(&self, host: HostId) -> Option<&Arc<ReportFormat>> {
         self.0.get(&host)?.report.as_ref()
+    }
+
+    /// What a host is agreed to keep; none where its profile does not say it.
+    #[must_use]
+    pub fn fees(&self, host: HostId) -> Option<&Arc<AgreedFees>> {
+        self.0.get(&host)?.fees.as_ref()
     }
 }
 
@@ -83,7 +95,7 @@ mod tests {
             let file = profile["settlement"]["clearing_file"].as_table();
             let tables = SettlementTables {
                 clearing_file: file.cloned(),
-                report: None,
+                ..SettlementTables::default()
             };
             let host: HostId = host.parse().unwrap();
             let files = HostFiles::read([(host, &tables)].into_iter()).unwrap();
@@ -102,7 +114,7 @@ mod tests {
             gross_debit = "Debit"
             gross_credit = "Credit"
             type = { column = "Type", capture = ["SALE"] } }),
-            clearing_file: None,
+            ..SettlementTables::default()
         };
         let host: HostId = "acquirer".parse().unwrap();
         let error = HostFiles::read([(host, &tables)].into_iter()).unwrap_err();

@@ -11,7 +11,8 @@
 //! - [`format_error`], [`amount_form`], [`lines`], [`shown`]: what the kinds of files have in common. `looking`: what is
 //!   looked after again and again.
 //! - [`rounding`]: fractions of minor units.
-//! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
+//! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it. [`agreed_fees`]: what
+//!   a bank may keep of it.
 //! - [`charging`]: the fees of each batch, before it is funded.
 //! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day. [`payouts`]: payouts are made
 //!   and ordered ([`durable_file`]). [`payout_notices`]: what the bank says became of them.
@@ -22,6 +23,7 @@
 //!   messages of a bank about an account have in common. [`position`]: a place in a file.
 //! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF. [`statements`]: from the ledger.
 
+pub mod agreed_fees;
 pub mod agreement;
 pub mod amount_form;
 pub mod bank_account;

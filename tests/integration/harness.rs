@@ -217,7 +217,8 @@ impl Switch {
         Self::start_as(engine, |options| options.with_file_host = true).await
     }
 
-    async fn start_as(engine: Engine, change: impl FnOnce(&mut StandOptions)) -> Self {
+    /// The same, with whatever `change` makes of its options.
+    pub(crate) async fn start_as(engine: Engine, change: impl FnOnce(&mut StandOptions)) -> Self {
         let folder = TempFolder::new("switch");
         let database = Database::fresh(engine, folder.path()).await;
         put_keys(folder.path());

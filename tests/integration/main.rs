@@ -52,6 +52,7 @@ mod following;
 mod handling_keys;
 mod idempotency;
 mod incrementing;
+mod kept_fees;
 mod killing;
 mod killing_days;
 mod killing_increments;

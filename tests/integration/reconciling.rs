@@ -32,6 +32,24 @@ const LINES: u64 = 600;
 /// Payments at once.
 const WORKERS: u64 = 16;
 
+/// What the simulated bank keeps.
+const FEES: &str = "
+[settlement.fees]
+
+[[settlement.fees.interchange]]
+ppm = 2_000
+
+[[settlement.fees.scheme_fee]]
+ppm = 500
+
+[[settlement.fees.commission]]
+";
+
+/// The profile of the bank, with what it is agreed to keep.
+fn profile() -> String {
+    reporting_profile() + FEES
+}
+
 /// A bank's day that was reported.
 #[derive(Clone)]
 struct Day {
@@ -179,7 +197,7 @@ async fn each_seeded_error_is_found_and_nothing_else(engine: Engine) {
     let rate = if count > 10_000 { "0.01" } else { "0.1" };
     // The simulated banks' books have room for two million messages.
     let quarters = |how_many: u64| (count * how_many / 4).min(100_000 * how_many);
-    let switch = Switch::start_with(engine, Some(reporting_profile())).await;
+    let switch = Switch::start_with(engine, Some(profile())).await;
     let mut keys = vec![switch.api_key.clone()];
     for number in 1..=2 {
         let name = format!("shop-{number}");

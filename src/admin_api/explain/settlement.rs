@@ -76,6 +76,7 @@ fn reported(report: &ItemInReport, reference: Option<&str>, currency: &str) -> S
             // Minor units; a code of the bank, or a date, may look like some.
             (
                 DifferenceKind::AmountDiffers
+                | DifferenceKind::FeeDiffers
                 | DifferenceKind::AboveCaptured
                 | DifferenceKind::NotInReport,
                 Some(value),

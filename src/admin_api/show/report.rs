@@ -131,5 +131,6 @@ const fn kind(kind: DifferenceKind) -> pb::DifferenceKind {
         DifferenceKind::ReferenceDiffers => pb::DifferenceKind::ReferenceDiffers,
         DifferenceKind::Ambiguous => pb::DifferenceKind::Ambiguous,
         DifferenceKind::ReversalNotApplied => pb::DifferenceKind::ReversalNotApplied,
+        DifferenceKind::FeeDiffers => pb::DifferenceKind::FeeDiffers,
     }
 }

@@ -103,6 +103,7 @@ pub(super) fn checked(
         files: SettlementTables {
             clearing_file: raw.settlement.clearing_file,
             report: raw.settlement.report,
+            fees: raw.settlement.fees,
         },
         totals,
         time_zone,

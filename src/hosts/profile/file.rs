@@ -112,6 +112,7 @@ pub(super) struct SettlementFile {
     pub(super) holidays: Vec<String>,
     pub(super) clearing_file: Option<toml::Table>,
     pub(super) report: Option<toml::Table>,
+    pub(super) fees: Option<toml::Table>,
 }
 
 /// `[acceptor_name_location]`: the widths of DE 43.

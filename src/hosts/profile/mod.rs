@@ -207,6 +207,8 @@ pub struct SettlementTables {
     pub clearing_file: Option<toml::Table>,
     /// `[settlement.report]`.
     pub report: Option<toml::Table>,
+    /// `[settlement.fees]`.
+    pub fees: Option<toml::Table>,
 }
 
 impl HostProfile {

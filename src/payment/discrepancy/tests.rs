@@ -84,6 +84,8 @@ fn a_correction_is_what_the_acquirer_owes_more() {
             refund(discrepancy(K::ReversalNotApplied, "", "-500")),
             Some(-500),
         ),
+        (discrepancy(K::FeeDiffers, "3", "4"), Some(1)),
+        (refund(discrepancy(K::FeeDiffers, "3", "0")), Some(-3)),
         (discrepancy(K::CurrencyDiffers, "EUR", "USD"), None),
         (
             discrepancy(K::DateDiffers, "2026-11-29", "2026-11-30"),

@@ -1,4 +1,5 @@
 mod asked;
+mod fees;
 mod stages;
 
 use super::*;
@@ -37,6 +38,7 @@ fn item(number: u8) -> ReportedItem {
         payment_id: PaymentId::from_parts(NOW, [number; 10]),
         by_report: false,
         left_minor: None,
+        brand: None,
     }
 }
 
@@ -73,6 +75,7 @@ fn report_of(merchants: &[(String, MerchantId)]) -> ReportOf<'_> {
         host_id: "acquirer".parse().unwrap(),
         business_date: "2026-11-29".parse().unwrap(),
         merchants,
+        fees: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Read;
 use serde::{Deserialize, Deserializer};
 
 use super::fault::ReportError;
-use super::format::CsvFormat;
+use super::format::{CsvFormat, Field};
 use super::ipm::format::IpmFormat;
 use super::ipm::reader::IpmReader;
 use super::line::ReportLine;
@@ -51,6 +51,15 @@ impl ReportFormat {
             FileKind::Csv => Self::Csv(CsvFormat::from_table(table)?),
             FileKind::Ipm => Self::Ipm(IpmFormat::from_table(table)?),
         })
+    }
+
+    /// Whether such a report has columns, and one of them is for `field`.
+    #[must_use]
+    pub fn has_column(&self, field: Field) -> bool {
+        match self {
+            Self::Csv(format) => format.column(field).is_some(),
+            Self::Ipm(_) => false,
+        }
     }
 
     /// The lines of a report.

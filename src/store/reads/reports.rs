@@ -1,10 +1,13 @@
 //! Reads what the lines of a bank's report are compared with.
 
+use std::collections::BTreeMap;
+
 use sqlx::any::AnyRow;
 
-use crate::payment::ids::{HostId, ImportId, MerchantId, SubjectId};
+use crate::payment::ids::{HostId, ImportId, MerchantId, PaymentId, SubjectId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::operation::{OperationState, ResolvedBy};
+use crate::payment::record::CardBrand;
 use crate::payment::reference::Rrn;
 use crate::payment::settlement::ItemKind;
 use crate::payment::settlement_import::ReportedItem;
@@ -15,6 +18,7 @@ use crate::store::reads::by_ids::IDS;
 use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
 use crate::store::records::settlement::{ItemPlace, ReportRun, ReportedFees, RunFilter};
 use crate::store::tables::columns::Columns;
+use crate::store::tables::payments::card_brand;
 use crate::store::tables::settlement_items::item_kind;
 
 /// What [`reported_item`] needs.
@@ -51,6 +55,24 @@ impl Store {
                 .unwrap_or(true)
         };
         rows.iter().filter(of_host).map(reported_item).collect()
+    }
+
+    /// The brands of the cards of payments.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn card_brands(
+        &self,
+        payments: &[PaymentId],
+    ) -> Result<BTreeMap<PaymentId, CardBrand>, StoreError> {
+        let text = format!("SELECT payments.id, payments.detail FROM payments WHERE id {IDS}");
+        let ids = payments.iter().map(ToString::to_string).collect();
+        let rows = self.of_ids(&text, ids).await?;
+        let brand = |row: &AnyRow| {
+            let columns = Columns::of(row, "payments", "id")?;
+            Ok((columns.parsed("id")?, card_brand(&columns)?))
+        };
+        rows.iter().map(brand).collect()
     }
 
     /// The items of merchants that no line has settled, of the days from `from` to `to`, with the references of their
@@ -304,5 +326,6 @@ fn reported_item(row: &AnyRow) -> Result<ReportedItem, StoreError> {
         settled_by: columns.optional_parsed("settled_by")?,
         by_report,
         left_minor: columns.optional_integer("left_minor")?,
+        brand: None,
     })
 }

@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use payswitch::commands::demo::stand::reporting_profile;
 use payswitch::payment::ids::{HostId, ImportId, MerchantId, OperationId};
 use payswitch::payment::moment::UnixMillis;
 use payswitch::payment::reference::Rrn;
@@ -18,11 +17,12 @@ use payswitch::reconciliation::asked::AllAsked;
 use payswitch::reconciliation::candidates::ReportOf;
 use payswitch::reconciliation::findings::{as_they_come, not_in_report, of_open_lines};
 use payswitch::reconciliation::rules::MatchRules;
+use payswitch::settlement::agreed_fees::AgreedFees;
 use payswitch::settlement::report::file_format::ReportFormat;
 use payswitch::settlement::report::line::ReportLine;
 use serde_json::{Value, json};
 
-use super::Day;
+use super::{Day, profile};
 use crate::harness::Switch;
 use crate::tools::{output, tool};
 
@@ -39,6 +39,7 @@ struct Comparison {
     items: Vec<ReportedItem>,
     by_rrn: BTreeMap<Rrn, Vec<usize>>,
     merchants: Vec<(String, MerchantId)>,
+    fees: AgreedFees,
     day: Day,
 }
 
@@ -91,9 +92,10 @@ fn totals(key: &Path, report: &Path, found: &str) -> String {
 
 impl Comparison {
     async fn of(switch: &Switch, day: &Day, report: &Path) -> Self {
-        let profile: toml::Table = reporting_profile().parse().expect("a profile");
-        let format = profile["settlement"]["report"].as_table().expect("a table");
-        let format = ReportFormat::from_table(format.clone()).expect("a format");
+        let profile: toml::Table = profile().parse().expect("a profile");
+        let table = |name: &str| profile["settlement"][name].as_table().expect("a table");
+        let format = ReportFormat::from_table(table("report").clone()).expect("a format");
+        let fees = AgreedFees::from_table(table("fees").clone(), Some(&format)).expect("fees");
         let file = BufReader::new(File::open(report).expect("the report"));
         let lines = format.read(file).expect("a report");
         let lines: Vec<ReportLine> = lines.map(|line| line.expect("a line")).collect();
@@ -126,6 +128,7 @@ impl Comparison {
             items,
             by_rrn,
             merchants,
+            fees,
             day: day.clone(),
         }
     }
@@ -145,6 +148,7 @@ impl Comparison {
             host_id: self.host_id,
             business_date: self.day.date.parse().expect("a date"),
             merchants: &self.merchants,
+            fees: Some(&self.fees),
         };
         let import = ImportId::from_parts(UnixMillis::new(0), [0; 10]);
         let mut settled: BTreeMap<OperationId, ImportId> = BTreeMap::new();
