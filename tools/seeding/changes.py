@@ -32,6 +32,52 @@ def currency(work, place, row):
     return f"{old} is {new}"
 
 
+def _put_fee(work, place, row, at, minor):
+    """Changes one fee of a row, and the net with it. None where that is the fee of the amount that the row has by now."""
+    fees, own, gross = work.layout.fee_list(row), work.own(place), work.layout.gross(row)
+    # The fee of the clean row was rounded, and so may be that of the other amount, in two parts.
+    alike, unsure = fees[at] * abs(gross) / own, abs(gross) / own / 2 + 2
+    if minor == fees[at] or (abs(gross) != own and abs(minor - alike) <= unsure):
+        return None
+    old, fees[at] = fees[at], minor
+    work.layout.put_gross(row, gross, fees)
+    return f"a fee of {old} is {minor}"
+
+
+def _kept(work, row):
+    """The places of the fees that are not 0."""
+    return [at for at, fee in enumerate(work.layout.fee_list(row)) if fee > 0]
+
+
+def fee_more(work, place, row):
+    """A fee that is one minor unit too high."""
+    at = work.rng.randrange(len(work.layout.fees))
+    return _put_fee(work, place, row, at, work.layout.fee_list(row)[at] + 1)
+
+
+def fee_other(work, place, row):
+    """The fee of another product: a few times as much."""
+    kept = _kept(work, row)
+    if not kept:
+        return None
+    at = work.rng.choice(kept)
+    times = work.rng.sample((3, 4, 5), 3)
+    tries = (_put_fee(work, place, row, at, more * work.layout.fee_list(row)[at] + 2) for more in times)
+    return next(filter(None, tries), None)
+
+
+def fee_missing(work, place, row):
+    """A fee that is not taken and not named."""
+    kept = _kept(work, row)
+    if not kept:
+        return None
+    at = work.rng.choice(kept)
+    note = _put_fee(work, place, row, at, 0)
+    if note is not None:
+        row[work.layout.fees[at]] = ""
+    return note
+
+
 def rejected(work, _place, row):
     """A reject code, and nothing that is paid."""
     code = work.rng.choice(("R01", "R04", "E12", "E57"))
@@ -80,7 +126,20 @@ def approval(work, _place, row):
 
 CHANGES = {
     each.__name__: each
-    for each in (amount, sign, currency, rejected, date, rrn_zeros, rrn_other, rrn_reused, approval)
+    for each in (
+        amount,
+        sign,
+        currency,
+        fee_more,
+        fee_other,
+        fee_missing,
+        rejected,
+        date,
+        rrn_zeros,
+        rrn_other,
+        rrn_reused,
+        approval,
+    )
 }
 
 # What is said of a line with one of them.
@@ -88,6 +147,9 @@ NAMES = {
     "amount": "AMOUNT_DIFFERS",
     "sign": "SIGN_DIFFERS",
     "currency": "CURRENCY_DIFFERS",
+    "fee_more": "FEE_DIFFERS",
+    "fee_other": "FEE_DIFFERS",
+    "fee_missing": "FEE_DIFFERS",
     "rejected": "OUTCOME_DIFFERS",
     "date": "DATE_DIFFERS",
     "rrn_zeros": "REFERENCE_DIFFERS",
@@ -97,7 +159,13 @@ NAMES = {
 }
 
 # What a report needs for them: columns, and files.
-NEEDS = {"rejected": ("reject_code",), "rrn_reused": ("previous",)}
+NEEDS = {
+    "rejected": ("reject_code",),
+    "rrn_reused": ("previous",),
+    "fee_more": ("interchange",),
+    "fee_other": ("interchange",),
+    "fee_missing": ("interchange",),
+}
 
 
 def change(work, place, row, parts):
@@ -116,5 +184,5 @@ def wrong(work, place, parts, names=None):
         return False
     line = work.put(place, row)
     for name in names or [NAMES[part] for part in parts]:
-        work.expect(name, place, [line], bank=work.bank(place, row))
+        work.expect_of(name, place, [line], row)
     return True

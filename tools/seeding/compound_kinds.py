@@ -18,14 +18,18 @@ BOTH = """
     amount+rrn_reused  date+rrn_reused
     date+approval  rejected+approval
     amount+date+rrn_zeros
+    amount+fee_other  sign+fee_other  fee_more+date  fee_other+rrn_zeros  fee_missing+rrn_other  fee_more+approval
+    amount+fee_other+date
 """.split()
 
 # One name says both: amounts that go another way, or are of another currency, have no other difference, nothing is paid of what
-# is rejected, and a line has one difference of references.
+# is rejected, fees of another currency can't be compared, and a line has one difference of references.
 ONE = {
     "amount+sign": "AMOUNT_DIFFERS",
     "amount+currency": "CURRENCY_DIFFERS",
     "amount+rejected": "OUTCOME_DIFFERS",
+    "currency+fee_more": "CURRENCY_DIFFERS",
+    "fee_missing+rejected": "OUTCOME_DIFFERS",
     "rrn_zeros+approval": "REFERENCE_DIFFERS",
 }
 
@@ -87,25 +91,26 @@ def _duplicate(part, name):
         of_item = None if name == "UNKNOWN_TO_PAYSWITCH" else place
         work.expect(name, of_item, [line], bank=work.bank(place, row))
 
-    kind(f"duplicate+{part}", _line([part]), (), COMPOUND)(alter)
+    kind(f"duplicate+{part}", _line([part]), _needs([part]), COMPOUND)(alter)
 
 
 def _late(part):
     """A line that is left out, and is wrong when it is presented days later."""
 
     def alter(work, place):
-        work.leave_out(place)
         row = work.row(place)
         day = _day_between(work, work.layout.day(row)) if part == "date" else work.late_day
-        if part != "date":
-            change(work, place, row, [part])
+        if part != "date" and not change(work, place, row, [part]):
+            return False
+        work.leave_out(place)
         work.layout.put_day(row, day)
         line = work.present_late(place, row)
         work.expect("MISSING_AT_BANK", place)
         for name in ("LATE_PRESENTMENT", NAMES[part]):
-            work.expect(name, place, [line], bank=work.bank(place, row))
+            work.expect_of(name, place, [line], row)
+        return True
 
-    kind(f"late+{part}", _line(), ("late",), COMPOUND)(alter)
+    kind(f"late+{part}", _line(), ("late", *_needs([part])), COMPOUND)(alter)
 
 
 def _day_between(work, day):
@@ -124,8 +129,21 @@ for _part in ("amount", "date", "sign", "rrn_zeros"):
     _duplicate(_part, "DUPLICATE_AT_BANK")
 # With another approval code it may be another payment under a used RRN.
 _duplicate("approval", "UNKNOWN_TO_PAYSWITCH")
-for _part in ("amount", "sign", "currency", "rrn_zeros", "date"):
+for _part in ("amount", "sign", "currency", "rrn_zeros", "date", "fee_more"):
     _late(_part)
+
+
+@kind("duplicate+fee_more", _line(), _needs(["fee_more"]), COMPOUND)
+def once_more_with_fee(work, place):
+    """A line once more, with another fee: nobody can say which of them is one too many."""
+    first, row = work.put(place, work.row(place)), work.row(place)
+    change(work, place, row, ["fee_more"])
+    other = work.anywhere()
+    second = work.insert(other, row, [work.rrn(place)])
+    lines = [first, second] if other >= place else [second, first]
+    work.expect("DUPLICATE_AT_BANK", place, lines, bank=work.own(place))
+    own, bank = work.fees(place), sum(work.layout.fee_list(row))
+    work.expect("FEE_DIFFERS", place, [second], bank=bank, own=own, is_allowed=True)
 
 
 @kind("late+duplicate", _line(), ("late",), COMPOUND)
@@ -184,6 +202,37 @@ def merged_zeros(work, first, second):
     for place in (first, second):
         work.expect("MATCHED_MERGED", place, [line], bank=total)
     work.expect("REFERENCE_DIFFERS", first, [line], bank=total)
+
+
+# More than comes of it that each line, or the whole line, is rounded by itself.
+_MORE = 3
+
+
+def _with_more_fee(work, place, line, own):
+    """Writes a fee of a line higher, and expects that of the item of a place; `own` are the right fees."""
+    row, fees = line.row, work.layout.fee_list(line.row)
+    bank = own + _MORE
+    fees[0] += _MORE
+    work.layout.put_gross(row, work.layout.gross(row), fees)
+    work.error.note = f"fees of {own} are {bank}"
+    work.expect("FEE_DIFFERS", place, work.error.lines, bank=bank, own=own)
+
+
+@kind("split+fee", _line(least=3), ("interchange",), COMPOUND)
+def split_fee(work, place):
+    """One line as two with its references, whose fees together are too high."""
+    lines = in_two_lines(work, place)
+    work.expect("MATCHED_SPLIT", place, lines, bank=work.own(place))
+    _with_more_fee(work, place, lines[1], work.fees(place))
+
+
+@kind("merged+fee", two_to_merge, ("interchange",), COMPOUND)
+def merged_fee(work, first, second):
+    """Two lines as one, whose fees are higher than those of both."""
+    line, total = in_one_line(work, first, second)
+    for place in (first, second):
+        work.expect("MATCHED_MERGED", place, [line], bank=total)
+    _with_more_fee(work, first, line, work.fees(first) + work.fees(second))
 
 
 @kind("raised+date", two_to_merge, (), COMPOUND)

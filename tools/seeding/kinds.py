@@ -57,7 +57,7 @@ def _wrong_in(part, pick):
     kind(part, pick, NEEDS.get(part, ()))(lambda work, place: wrong(work, place, [part]))
 
 
-for _part in ("amount", "currency", "date", "rejected"):
+for _part in ("amount", "currency", "fee_more", "fee_other", "fee_missing", "date", "rejected"):
     _wrong_in(_part, any_line)
 for _part in ("sign", "rrn_zeros"):
     _wrong_in(_part, line_alone)

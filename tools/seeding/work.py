@@ -93,6 +93,10 @@ class Work:
         """The amount of a row, above 0 where it goes the way of the kind of a place."""
         return self.way(place) * self.layout.gross(row)
 
+    def fees(self, place):
+        """The fees of a line of the clean report, together."""
+        return sum(self.layout.fee_list(self.rows[place]))
+
     def put(self, place, row, items=None):
         """Writes a row in the stead of a place, after others that are there; `items` unless it is about its own."""
         line = Written(row, [self.rrn(place)] if items is None else items)
@@ -118,10 +122,18 @@ class Work:
         self.error.lines.append(line)
         return line
 
-    def expect(self, name, place=None, lines=(), bank=None, candidates=None, is_allowed=False):
+    def expect_of(self, name, place, lines, row):
+        """Notes a finding of the item of a place, and of lines that say of it what a row says."""
+        own, bank = self.own(place), self.bank(place, row)
+        if name == "FEE_DIFFERS":
+            own, bank = self.fees(place), sum(self.layout.fee_list(row))
+        self.expect(name, place, lines, bank=bank, own=own)
+
+    def expect(self, name, place=None, lines=(), bank=None, candidates=None, is_allowed=False, own=None):
         """Notes a finding: of the item of a place, and of lines."""
         item = None if place is None else self.rrn(place)
-        own = None if place is None else self.own(place)
+        if own is None:
+            own = None if place is None else self.own(place)
         file = lines[0].file if lines else OUT
         findings = self.error.allowed if is_allowed else self.error.expected
         findings.append((name, file, item, list(lines), own, bank, candidates))

@@ -84,3 +84,9 @@ def minor_of(row):
     places = decimals_of(row[8])
     debit, credit = (round(float(text or 0) * 10**places) for text in row[9:11])
     return credit - debit
+
+
+def fees_of(row):
+    """The fees together, in the same way."""
+    places = decimals_of(row[8])
+    return sum(round(float(text or 0) * 10**places) for text in row[11:14])

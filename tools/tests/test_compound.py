@@ -7,7 +7,7 @@ import unittest
 
 from seeding import key
 from seeding.compound_kinds import COMPOUND
-from tests.clean_report import HEADER, minor_of, read_rows, write_clean_report
+from tests.clean_report import HEADER, fees_of, minor_of, read_rows, write_clean_report
 from tests.test_seed_errors import run
 
 RRN, CODE, CURRENCY, DAY, REJECT = 4, 6, 8, 0, 17
@@ -24,6 +24,9 @@ COLUMNS = {
     "rrn_reused": {"RRN"},
     "approval": {"Approval Code"},
     "duplicate": set(),
+    "fee_more": {"Interchange", "Scheme Fee", "Commission", "Net Debit", "Net Credit"},
+    "fee_other": {"Interchange", "Scheme Fee", "Commission", "Net Debit", "Net Credit"},
+    "fee_missing": {"Interchange", "Scheme Fee", "Commission", "Net Debit", "Net Credit"},
 }
 # What is expected of each kind, sorted, without the rest of the names.
 SAID = {
@@ -45,6 +48,19 @@ SAID = {
     "date+approval": "DATE REFERENCE",
     "rejected+approval": "OUTCOME REFERENCE",
     "amount+date+rrn_zeros": "AMOUNT DATE REFERENCE",
+    "amount+fee_other": "AMOUNT FEE",
+    "sign+fee_other": "FEE SIGN",
+    "fee_more+date": "DATE FEE",
+    "fee_other+rrn_zeros": "FEE REFERENCE",
+    "fee_missing+rrn_other": "FEE REFERENCE",
+    "fee_more+approval": "FEE REFERENCE",
+    "amount+fee_other+date": "AMOUNT DATE FEE",
+    "currency+fee_more": "CURRENCY",
+    "fee_missing+rejected": "OUTCOME",
+    "duplicate+fee_more": "DUPLICATE",
+    "late+fee_more": "FEE LATE MISSING",
+    "split+fee": "FEE MATCHED",
+    "merged+fee": "FEE MATCHED MATCHED",
     "amount+sign": "AMOUNT",
     "amount+currency": "CURRENCY",
     "amount+rejected": "OUTCOME",
@@ -161,12 +177,21 @@ class Compound(unittest.TestCase):
             self.assertIn(row[RRN], self.before)
         elif part == "approval":
             self.assertNotEqual(row[CODE], clean[CODE])
+        elif part.startswith("fee"):
+            self.assertEqual("" in row[11:14], part == "fee_missing")
+            self.assertNotEqual(row[11:14], clean[11:14])
 
     def test_findings_have_what_the_lines_have(self):
         for error, lines in self.each():
             rows = {(line["file"], line["line"]): row for line, row, _ in lines}
             for expected in error["expected"]:
                 with self.subTest(error=error, expected=expected):
+                    if expected["finding"] == "FEE_DIFFERS":
+                        items = error["lines"][0]["items"]
+                        own = sum(fees_of(self.of_rrn[rrn][0]) for rrn in items)
+                        kept = sum(fees_of(rows[expected["file"], number]) for number in expected["lines"])
+                        self.assertEqual((expected["own_minor"], expected["bank_minor"]), (own, kept))
+                        continue
                     if expected["rrn"]:
                         own = {abs(minor_of(row)) for row in self.of_rrn[expected["rrn"]]}
                         self.assertIn(expected["own_minor"], own)
@@ -194,7 +219,7 @@ class Compound(unittest.TestCase):
                 self.assertNotEqual(other[DAY], its[DAY])
             if first in ("split", "merged") and error["kind"].endswith("date"):
                 self.assertNotEqual(lines[0][1][DAY], lines[0][2][DAY])
-            elif first in ("split", "merged"):
+            elif first in ("split", "merged") and error["kind"].endswith("rrn_zeros"):
                 for _, row, clean in lines:
                     self.assert_part("rrn_zeros", row, clean, [], None)
 
