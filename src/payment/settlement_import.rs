@@ -46,6 +46,21 @@ impl ImportState {
     }
 }
 
+/// One of the files in which a bank reports a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportCycle {
+    /// Its number, from 1.
+    pub number: i64,
+    /// How many files the date has.
+    pub of_day: i64,
+}
+
+impl fmt::Display for ReportCycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.number, self.of_day)
+    }
+}
+
 /// A report that was taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettlementImport {
@@ -59,6 +74,8 @@ pub struct SettlementImport {
     pub sha256: [u8; 32],
     /// The date that it is about.
     pub business_date: BusinessDate,
+    /// Which cycle of the date it is; none where the bank reports a date in one file.
+    pub cycle: Option<ReportCycle>,
     /// How many lines it has.
     pub lines: i64,
     /// Where it stands.
@@ -73,6 +90,29 @@ pub struct SettlementImport {
     pub operator: String,
     /// When.
     pub at: UnixMillis,
+}
+
+/// The cycles of a date that have not come, and of which a later one has. `reports` are those of the date that stand.
+#[must_use]
+pub fn missing_cycles(reports: &[SettlementImport]) -> Vec<i64> {
+    let came: Vec<i64> = (reports.iter())
+        .filter_map(|report| Some(report.cycle?.number))
+        .collect();
+    let last = came.iter().copied().max().unwrap_or(0);
+    (1..last).filter(|number| !came.contains(number)).collect()
+}
+
+/// Whether all cycles of a date are applied. `reports` are those of the date that stand.
+#[must_use]
+pub fn has_all_cycles(reports: &[SettlementImport], cycle: ReportCycle) -> bool {
+    let is_applied = |number| {
+        let mut reports = reports.iter();
+        reports.any(|report| {
+            let is_it = report.cycle.is_some_and(|cycle| cycle.number == number);
+            is_it && report.state == ImportState::Done
+        })
+    };
+    (1..=cycle.of_day).all(is_applied)
 }
 
 /// What the differences of a host's reports mean for the batches that they are of.

@@ -22,6 +22,8 @@ pub struct GivenReport {
     pub business_date: Option<BusinessDate>,
     /// The SHA-256 of the file, where it was said before the file came.
     pub sha256: Option<[u8; 32]>,
+    /// Which cycle of the date it is, where the bank sends several; none for what the file says.
+    pub cycle: Option<i64>,
     /// Whether it takes the place of one that was applied.
     pub amends: bool,
     /// Who gives it.
@@ -37,6 +39,8 @@ pub struct Imported {
     pub was_there: bool,
     /// What it has otherwise.
     pub differences: Vec<DifferenceCount>,
+    /// The cycles of its date that have not come, and of which a later one has.
+    pub missing_cycles: Vec<i64>,
 }
 
 /// Why a report is not applied.
@@ -59,6 +63,18 @@ pub enum ImportError {
     /// The report has no line to take its date from.
     #[error("expected a date, since the report has no lines")]
     NoDate,
+    /// It is not known which cycle of its date it is, or there is no such one.
+    #[error("the report of {date} of host {host_id}: expected {expected}, got {got}")]
+    Cycle {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+        /// What it may be.
+        expected: String,
+        /// What was said.
+        got: String,
+    },
     /// Another hash was said than the file has.
     #[error("the file is not the one that was named: its SHA-256 is another")]
     OtherFile,

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use super::discrepancies::Discrepancies;
 use super::findings::{as_they_come, not_in_report, of_open_lines};
 use super::given_report::{GivenReport, ImportError, Imported};
+use super::report_cycles::{cycle_of, last_of_all, missing_beside};
 use super::report_items::{ReportItems, of};
 use super::report_reading::{LINES_AT_ONCE, check, hand_out};
 use super::reported_ends::ReportedEnds;
@@ -21,7 +22,9 @@ use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::operations::machine::Operations;
 use crate::payment::ids::{HostId, ImportId, MerchantId};
-use crate::payment::settlement_import::{AppliedLines, ImportState, KeptLine, SettlementImport};
+use crate::payment::settlement_import::{
+    AppliedLines, ImportState, KeptLine, ReportCycle, SettlementImport,
+};
 use crate::random::Random;
 use crate::settlement::chargebacks::{Chargebacks, NewChargeback, Recorded};
 use crate::settlement::funding::report_rule;
@@ -151,7 +154,7 @@ impl ReportImports {
         }
         let before = self
             .store
-            .import_of_file(&host_id, &sha256, given.business_date);
+            .import_of_file(&host_id, &sha256, given.business_date, given.cycle);
         if let Some(before) = before.await? {
             let was_there = matches!(before.state, ImportState::Done | ImportState::Amended);
             let import = self.apply(before, format, &spool).await?;
@@ -167,12 +170,14 @@ impl ReportImports {
         if day.is_none_or(|day| day.batched_at.is_none()) {
             return Err(ImportError::NotClosed { host_id, date });
         }
+        let of_day = (host_id, date, format.cycles());
         let import = SettlementImport {
             id,
             host_id,
             name: given.name,
             sha256,
             business_date: date,
+            cycle: cycle_of(of_day, given.cycle, checked.cycle)?,
             lines: checked.lines,
             state: ImportState::Received,
             applied_to: 0,
@@ -249,6 +254,7 @@ impl ReportImports {
     ) -> Result<Imported, ImportError> {
         Ok(Imported {
             differences: self.store.difference_counts(&import).await?,
+            missing_cycles: missing_beside(&self.store, &import).await?,
             import,
             was_there,
         })
@@ -289,7 +295,10 @@ impl ReportImports {
         let reading = reading.await;
         reading.map_err(|error| ImportError::Interrupted(error.to_string()))??;
         self.decide_open_lines(&import).await?;
-        self.add_what_is_missing(&import).await?;
+        // What the other files of the date have is not missing.
+        if import.cycle.is_none() {
+            self.add_what_is_missing(&import).await?;
+        }
         self.store.count_matched(&import).await?;
         FaultPoint::ReportApplied.pass();
         let rule = report_rule(&self.hosts, &self.files, import.host_id);
@@ -318,11 +327,34 @@ impl ReportImports {
     /// Tells merchants what was found, and corrects what rules correct. Where a crash comes first, the report is still there,
     /// and what starts next does it.
     async fn follow_up(&self, import: &SettlementImport) -> Result<(), ImportError> {
+        let last = match import.cycle {
+            Some(cycle) => self.finish_cycles(import, cycle).await?,
+            None => None,
+        };
         self.store.tell_discrepancies().await;
-        let corrected = self
-            .discrepancies
-            .correct_by_rules(&self.corrections, import.id);
-        Ok(corrected.await?)
+        for id in std::iter::once(import.id).chain(last) {
+            let rules = &self.corrections;
+            self.discrepancies.correct_by_rules(rules, id).await?;
+        }
+        Ok(())
+    }
+
+    /// Where all cycles of a date are applied, adds what none of them has, and lets its batches be funded: under the report of
+    /// the last cycle, so that two nodes do the same. Gives that, where it is another one.
+    async fn finish_cycles(
+        &self,
+        import: &SettlementImport,
+        cycle: ReportCycle,
+    ) -> Result<Option<ImportId>, ImportError> {
+        let Some(last) = last_of_all(&self.store, import, cycle).await? else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        self.store.end_missed_of_day(&last, now).await?;
+        self.add_what_is_missing(&last).await?;
+        let rule = report_rule(&self.hosts, &self.files, import.host_id);
+        self.store.finish_cycles(&last, rule).await?;
+        Ok(Some(last.id).filter(|id| *id != import.id))
     }
 
     /// Applies those of these lines that are not applied yet. They come after the first `position` lines; gives how many

@@ -19,6 +19,8 @@ pub(super) const LINES_AT_ONCE: usize = 256;
 pub(super) struct Checked {
     pub(super) lines: i64,
     pub(super) first_date: Option<BusinessDate>,
+    /// Which cycle of its date it is, where it says that.
+    pub(super) cycle: Option<i64>,
 }
 
 /// Reads a report to its end, so that nothing of it counts where anything is wrong.
@@ -32,6 +34,7 @@ pub(super) async fn check(
         let mut checked = Checked {
             lines: 0,
             first_date: None,
+            cycle: None,
         };
         let mut failed = None;
         for line in format.read(file)? {
@@ -39,6 +42,7 @@ pub(super) async fn check(
                 Ok(line) => {
                     checked.lines = checked.lines.saturating_add(1);
                     checked.first_date = checked.first_date.or(Some(line.business_date));
+                    checked.cycle = checked.cycle.or(line.cycle);
                 }
                 Err(error) => failed = Some(error),
             }

@@ -21,7 +21,7 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
 use crate::payment::settlement::BusinessDay;
-use crate::payment::settlement_import::{Difference, SettlementImport};
+use crate::payment::settlement_import::{Difference, SettlementImport, missing_cycles};
 use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep, UploadNumbers};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -59,11 +59,11 @@ pub struct Resubmitted {
 /// What the report of a day has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayReport {
-    /// The report.
-    pub import: SettlementImport,
-    /// What it has otherwise.
-    pub differences: Vec<DifferenceCount>,
-    /// What it says of items, by currency.
+    /// The reports of the day, by their cycles, each with what it has otherwise: one, unless the bank sends several.
+    pub reports: Vec<(SettlementImport, Vec<DifferenceCount>)>,
+    /// The cycles that have not come, and of which a later one has.
+    pub missing_cycles: Vec<i64>,
+    /// What all of them say of items, by currency.
     pub fees: Vec<ReportedFees>,
 }
 
@@ -172,13 +172,22 @@ impl Agreement {
         date: BusinessDate,
     ) -> Result<Option<DayReport>, TotalsError> {
         self.closed_day(host_id, date).await?;
-        let Some(import) = self.store.report_of_day(&host_id, date).await? else {
+        let imports = self.store.reports_of_day(&host_id, date).await?;
+        if imports.is_empty() {
             return Ok(None);
-        };
+        }
+        let missing_cycles = missing_cycles(&imports);
+        let (mut reports, mut fees) = (Vec::with_capacity(imports.len()), Vec::new());
+        for import in imports {
+            for its in self.store.reported_fees(import.id).await? {
+                add_fees(&mut fees, its);
+            }
+            reports.push((import.clone(), self.store.difference_counts(&import).await?));
+        }
         Ok(Some(DayReport {
-            differences: self.store.difference_counts(&import).await?,
-            fees: self.store.reported_fees(import.id).await?,
-            import,
+            reports,
+            missing_cycles,
+            fees,
         }))
     }
 
@@ -459,5 +468,22 @@ fn log_answer(totals: &Totals, answer: &TotalsAnswer, step: &TotalsStep) {
             ours = ?totals.ours, ?answer, ?step,
             "Totals are not agreed"
         ),
+    }
+}
+
+/// Adds what one report says of items of a currency to what others say of it.
+fn add_fees(fees: &mut Vec<ReportedFees>, its: ReportedFees) {
+    let Some(all) = fees.iter_mut().find(|all| all.currency == its.currency) else {
+        fees.push(its);
+        return;
+    };
+    for (sum, part) in [
+        (&mut all.items, its.items),
+        (&mut all.rejected, its.rejected),
+        (&mut all.interchange_minor, its.interchange_minor),
+        (&mut all.scheme_fee_minor, its.scheme_fee_minor),
+        (&mut all.commission_minor, its.commission_minor),
+    ] {
+        *sum = sum.saturating_add(part);
     }
 }

@@ -83,6 +83,7 @@ mod releasing;
 mod releasing_counts;
 mod reloading;
 mod replayed_cards;
+mod report_cycles;
 mod reported_ends;
 mod reporting;
 mod restoring;

@@ -48,6 +48,7 @@ pub(super) async fn call(
                 business_date: date?,
                 sha256: sha256?,
                 amends: request.amends,
+                cycle: (request.cycle != 0).then(|| request.cycle.into()),
                 operator: String::new(),
             })
         },
@@ -81,6 +82,7 @@ fn refusal(error: &ImportError) -> Refusal {
         ImportError::NoReports(_) => Refusal::ReportsNotTaken,
         ImportError::NotClosed { .. } => Refusal::DayNotClosed,
         ImportError::NoDate => Refusal::ReportDateMissing,
+        ImportError::Cycle { .. } => Refusal::ReportCycleWrong,
         ImportError::AnotherReport { .. } => Refusal::ReportApplied,
         ImportError::Funded { .. } => Refusal::BatchesFunded,
         ImportError::OtherFile | ImportError::Spool(SpoolError::Cut(_) | SpoolError::TooLarge) => {

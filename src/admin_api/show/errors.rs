@@ -104,6 +104,9 @@ refusals! {
     /// Nothing says which date a report is about.
     ReportDateMissing = "REPORT_DATE_MISSING", FailedPrecondition,
         "the report has no lines, so it does not say its date: say it";
+    /// It is not known which cycle of its date a report is, or there is no such one.
+    ReportCycleWrong = "REPORT_CYCLE_WRONG", FailedPrecondition,
+        "nothing says which cycle of its date the report is, or the date has no such cycle: say the right one";
     /// Another report of the date is applied.
     ReportApplied = "REPORT_APPLIED", FailedPrecondition,
         "another report of this date is applied: to put this one in its place, say that it amends it";

@@ -17,6 +17,7 @@ pub(in crate::admin_api) fn imported(done: &Imported) -> pb::ImportReportRespons
     pb::ImportReportResponse {
         settlement_import: Some(settlement_import(&done.import, &done.differences)),
         was_there: done.was_there,
+        missing_cycles: cycles(&done.missing_cycles),
         ..pb::ImportReportResponse::default()
     }
 }
@@ -31,10 +32,23 @@ pub(in crate::admin_api) fn day_report(report: &DayReport) -> pb::GetDayReportRe
         scheme_fee_minor: it.scheme_fee_minor,
         commission_minor: it.commission_minor,
     };
+    let reports = report.reports.iter();
+    let reports = reports.map(|(import, differences)| settlement_import(import, differences));
+    let reports: Vec<_> = reports.collect();
     pb::GetDayReportResponse {
-        settlement_import: Some(settlement_import(&report.import, &report.differences)),
+        settlement_import: reports.last().cloned(),
         fees: report.fees.iter().map(fees).collect(),
+        settlement_imports: reports,
+        missing_cycles: cycles(&report.missing_cycles),
     }
+}
+
+fn cycles(numbers: &[i64]) -> Vec<i32> {
+    numbers.iter().map(|number| cycle(*number)).collect()
+}
+
+fn cycle(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 fn settlement_import(
@@ -64,6 +78,8 @@ fn settlement_import(
         operator: import.operator.clone(),
         create_time: Some(timestamp(import.at)),
         applied_line_count: import.applied_to,
+        cycle: import.cycle.map_or(0, |it| cycle(it.number)),
+        cycle_count: import.cycle.map_or(0, |it| cycle(it.of_day)),
     }
 }
 

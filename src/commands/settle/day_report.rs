@@ -1,9 +1,11 @@
 //! `payswitch settle report`: what the bank's report has said of a day.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use tonic::transport::Channel;
 
-use super::report::{import_json, kind, state};
+use super::report::{import_json, kind, show_missing_cycles, state};
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use crate::commands::error::CommandError;
@@ -38,17 +40,21 @@ pub(super) async fn show(
             })
         });
         let import = found.settlement_import.as_ref().map(import_json);
+        let all = found.settlement_imports.iter().map(import_json);
         let shown = json!({
             "settlement_import": import.transpose()?,
+            "settlement_imports": all.collect::<Result<Vec<_>, _>>()?,
+            "missing_cycles": found.missing_cycles,
             "fees": fees.collect::<Vec<_>>(),
         });
         return print_line!("{shown:#}");
     }
-    let Some(import) = &found.settlement_import else {
+    if found.settlement_import.is_none() {
         return print_line!("There is no report of {business_date} of {host_id}");
-    };
+    }
     let mut imports = table(&[
         "report",
+        "cycle",
         "file",
         "state",
         "lines",
@@ -57,17 +63,24 @@ pub(super) async fn show(
         "given by",
         "at",
     ]);
-    imports.add_row([
-        import.import_id.clone(),
-        import.name.clone(),
-        state(import).to_owned(),
-        import.line_count.to_string(),
-        import.applied_line_count.to_string(),
-        import.matched_count.to_string(),
-        import.operator.clone(),
-        moment(import.create_time)?,
-    ]);
+    for import in &found.settlement_imports {
+        imports.add_row([
+            import.import_id.clone(),
+            match import.cycle {
+                0 => String::new(),
+                cycle => format!("{cycle} of {}", import.cycle_count),
+            },
+            import.name.clone(),
+            state(import).to_owned(),
+            import.line_count.to_string(),
+            import.applied_line_count.to_string(),
+            import.matched_count.to_string(),
+            import.operator.clone(),
+            moment(import.create_time)?,
+        ]);
+    }
     print_line!("{imports}")?;
+    show_missing_cycles(&found.missing_cycles)?;
     let mut fees = table(&[
         "currency",
         "items",
@@ -88,11 +101,17 @@ pub(super) async fn show(
         ]);
     }
     print_line!("{fees}")?;
-    let mut differences = table(&["difference", "count"]);
-    for it in &import.differences {
-        differences.add_row([kind(it.kind), &it.count.to_string()]);
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    let all = found.settlement_imports.iter();
+    for it in all.flat_map(|import| &import.differences) {
+        let count = counts.entry(kind(it.kind)).or_default();
+        *count = count.saturating_add(it.count);
     }
-    if import.differences.is_empty() {
+    let mut differences = table(&["difference", "count"]);
+    for (kind, count) in &counts {
+        differences.add_row([*kind, &count.to_string()]);
+    }
+    if counts.is_empty() {
         return print_line!("no differences");
     }
     print_line!("{differences}")

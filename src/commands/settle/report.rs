@@ -27,7 +27,10 @@ pub(super) struct ImportArgs {
     /// The date that it is about, where it has no lines.
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: Option<String>,
-    /// Put it in the place of another report of the date, while no batch of the date is funded.
+    /// Which cycle of the date it is, where the bank sends several files and this one does not say it.
+    #[arg(long, value_name = "N")]
+    cycle: Option<u8>,
+    /// Put it in the place of another report of the date and cycle, while no batch of the date is funded.
     #[arg(long)]
     amends: bool,
     #[command(flatten)]
@@ -49,6 +52,7 @@ pub(super) async fn import(
         business_date: given.date.unwrap_or_default(),
         sha256: file.sha256()?,
         amends: given.amends,
+        cycle: given.cycle.unwrap_or_default().into(),
     };
     let first = pb::ImportReportRequest {
         part: Some(Part::File(first)),
@@ -83,6 +87,8 @@ pub(super) fn import_json(import: &pb::SettlementImport) -> Result<Value, Comman
         "line_count": import.line_count,
         "applied_line_count": import.applied_line_count,
         "state": state(import),
+        "cycle": import.cycle,
+        "cycle_count": import.cycle_count,
         "matched_count": import.matched_count,
         "differences": differences.collect::<serde_json::Map<_, _>>(),
         "operator": import.operator,
@@ -111,6 +117,7 @@ fn show(answer: &pb::ImportReportResponse, as_json: bool) -> Result<(), CommandE
         let shown = json!({
             "settlement_import": import.transpose()?,
             "was_there": answer.was_there,
+            "missing_cycles": answer.missing_cycles,
             "faults": faults.collect::<Vec<_>>(),
             "fault_count": answer.fault_count,
         });
@@ -136,14 +143,31 @@ fn show(answer: &pb::ImportReportResponse, as_json: bool) -> Result<(), CommandE
     };
     let before = if answer.was_there { "was before" } else { "is" };
     print_line!(
-        "The report of {} {before} {}: {} lines, {} of them with an item",
+        "The report of {}{} {before} {}: {} lines, {} of them with an item",
         import.business_date,
+        cycle(import),
         state(import),
         import.line_count,
         import.matched_count
     )?;
     for found in &import.differences {
         print_line!("{:>8} {}", found.count, kind(found.kind))?;
+    }
+    show_missing_cycles(&answer.missing_cycles)
+}
+
+/// Which cycle of its date a report is, behind that.
+pub(super) fn cycle(import: &pb::SettlementImport) -> String {
+    match import.cycle {
+        0 => String::new(),
+        number => format!(", cycle {number} of {},", import.cycle_count),
+    }
+}
+
+/// Names the cycles that have not come, and of which a later one has.
+pub(super) fn show_missing_cycles(missing: &[i32]) -> Result<(), CommandError> {
+    for cycle in missing {
+        print_line!("CYCLE_MISSING {cycle}")?;
     }
     Ok(())
 }

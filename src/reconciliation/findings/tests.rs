@@ -60,6 +60,7 @@ fn line(number: u8) -> ReportLine {
         commission_minor: None,
         net_minor: Some(997),
         reject_code: None,
+        cycle: None,
     }
 }
 

@@ -53,6 +53,15 @@ impl ReportFormat {
         })
     }
 
+    /// In how many files the bank reports a date; none where it is one.
+    #[must_use]
+    pub const fn cycles(&self) -> Option<i64> {
+        match self {
+            Self::Csv(format) => format.cycles,
+            Self::Ipm(format) => format.cycles,
+        }
+    }
+
     /// Whether such a report has columns, and one of them is for `field`.
     #[must_use]
     pub fn has_column(&self, field: Field) -> bool {

@@ -12,6 +12,9 @@ const READING: Reading = Reading("settlement.report");
 /// The longest name of a column, and the longest word for a kind of line.
 const MOST_NAME: usize = 100;
 
+/// The most files in which a bank reports a date.
+const MOST_CYCLES: i64 = 100;
+
 /// What a line of a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReportKind {
@@ -62,11 +65,13 @@ pub enum Field {
     NetCredit,
     /// Why the bank does not settle the line.
     RejectCode,
+    /// Which file of its date the line is in.
+    Cycle,
 }
 
 impl Field {
     /// All of them, with their keys.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::BusinessDate, "business_date"),
         (Self::Acceptor, "acceptor"),
         (Self::Type, "type.column"),
@@ -84,6 +89,7 @@ impl Field {
         (Self::NetDebit, "net_debit"),
         (Self::NetCredit, "net_credit"),
         (Self::RejectCode, "reject_code"),
+        (Self::Cycle, "cycle"),
     ];
 }
 
@@ -100,6 +106,8 @@ pub struct CsvFormat {
     pub amount: AmountForm,
     /// How dates are written.
     pub date: DateForm,
+    /// In how many files the bank reports a date; none where it is one.
+    pub cycles: Option<i64>,
     /// The bank's words for the kinds of lines; none for those that are left out.
     pub kinds: BTreeMap<String, Option<ReportKind>>,
     /// The names of the columns.
@@ -130,6 +138,8 @@ struct ReportFile {
     net_debit: Option<String>,
     net_credit: Option<String>,
     reject_code: Option<String>,
+    cycle: Option<String>,
+    cycles: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -168,9 +178,14 @@ impl CsvFormat {
             let expected = "a text without the separator and quotes";
             return Err(READING.fault("end", expected, format!("{end:?}")));
         }
+        if raw.cycle.is_some() && raw.cycles.is_none() {
+            let expected = "how many a date has, since cycle has a column";
+            return Err(READING.fault("cycles", expected, "none"));
+        }
         Ok(Self {
             separator,
             end,
+            cycles: raw.cycles.map(cycles).transpose()?,
             amount: READING.word("amount", &amount, &AmountForm::WORDS)?,
             date: READING.word("date", &date, &DateForm::WORDS)?,
             kinds: kinds(&mut raw.r#type)?,
@@ -190,6 +205,17 @@ impl<'de> Deserialize<'de> for CsvFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let table = toml::Table::deserialize(deserializer)?;
         Self::from_table(table).map_err(serde::de::Error::custom)
+    }
+}
+
+/// In how many files a bank reports a date: 2 to [`MOST_CYCLES`].
+pub(super) fn cycles(got: i64) -> Result<i64, FormatError> {
+    match (2..=MOST_CYCLES).contains(&got) {
+        true => Ok(got),
+        false => {
+            let expected = format!("2 to {MOST_CYCLES} files of a date");
+            Err(READING.fault("cycles", expected, got.to_string()))
+        }
     }
 }
 
@@ -246,6 +272,7 @@ fn columns(raw: ReportFile) -> Result<BTreeMap<Field, String>, FormatError> {
             Field::NetDebit => raw.net_debit.as_ref(),
             Field::NetCredit => raw.net_credit.as_ref(),
             Field::RejectCode => raw.reject_code.as_ref(),
+            Field::Cycle => raw.cycle.as_ref(),
         };
         let Some(column) = column else { continue };
         let column = name(key.to_owned(), column.clone())?;

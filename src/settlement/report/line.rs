@@ -47,6 +47,9 @@ pub struct ReportLine {
     pub net_minor: Option<i64>,
     /// Why the bank does not settle it.
     pub reject_code: Option<String>,
+    /// Which file of its date it is in, where it says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<i64>,
 }
 
 impl ReportLine {
@@ -86,6 +89,7 @@ impl ReportLine {
             ("commission_minor", minor(self.commission_minor)),
             ("net_minor", minor(self.net_minor)),
             ("reject_code", self.reject_code.clone()),
+            ("cycle", minor(self.cycle)),
         ];
         let said = said.into_iter();
         said.filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -196,6 +200,7 @@ impl<'a> RowReader<'a> {
             commission_minor: self.amount(Field::Commission, currency)?,
             net_minor: net.map(Sides::signed),
             reject_code: owned(self.text(Field::RejectCode, MOST_CODE)?),
+            cycle: self.cycle()?,
         };
         self.check_net(&line)?;
         Ok(line)
@@ -244,6 +249,25 @@ impl<'a> RowReader<'a> {
                 Err(self.fault(Field::NetCurrency, expected, net))
             }
             _ => Ok(currency),
+        }
+    }
+
+    fn cycle(&self) -> Result<Option<i64>, Fault> {
+        let of_day = self.format.cycles;
+        let of_day = of_day.filter(|_| self.format.column(Field::Cycle).is_some());
+        let Some(of_day) = of_day else {
+            return Ok(None);
+        };
+        let expected = format!("a number of 1 to {of_day}");
+        let text = self.needed(Field::Cycle, &expected)?;
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (1..=of_day).contains(number));
+        match number.filter(|_| is_plain) {
+            None => Err(self.fault(Field::Cycle, expected, text)),
+            number => Ok(number),
         }
     }
 

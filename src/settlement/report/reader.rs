@@ -32,6 +32,8 @@ struct Body<'f> {
     /// How many columns there are.
     width: usize,
     totals: Totals,
+    /// Which file of its date it is, as its first line says.
+    cycle: Option<i64>,
     /// Whether all lines are in the totals.
     is_summed: bool,
     has_ended: bool,
@@ -84,6 +86,7 @@ impl<'f, R: Read> CsvReader<'f, R> {
                 places,
                 width,
                 totals: Totals::default(),
+                cycle: None,
                 is_summed: true,
                 has_ended: false,
             },
@@ -189,6 +192,15 @@ impl Body<'_> {
         if !self.totals.add(&row) {
             return Err(fault("sums of at most 64 bits".to_owned(), "more"));
         }
+        let cycle = row.line.as_ref().and_then(|line| line.cycle);
+        if let (Some(first), Some(cycle)) = (self.cycle, cycle)
+            && first != cycle
+        {
+            let column = self.format.column(Field::Cycle);
+            let expected = format!("{first}, as the first line has");
+            return Err(Fault::new(number, column, expected, &cycle.to_string()));
+        }
+        self.cycle = self.cycle.or(cycle);
         Ok(row.line)
     }
 }

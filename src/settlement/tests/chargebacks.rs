@@ -19,6 +19,7 @@ fn import() -> SettlementImport {
         name: "report.csv".into(),
         sha256: [0; 32],
         business_date: date(1),
+        cycle: None,
         lines: 1,
         state: ImportState::Applying,
         applied_to: 0,

@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 31] = [
+const MIGRATIONS: [Migration; 32] = [
     Migration {
         version: 1,
         name: "payments",
@@ -184,10 +184,15 @@ const MIGRATIONS: [Migration; 31] = [
         name: "list_indexes",
         text: include_str!("../../../migrations/0031_list_indexes.sql"),
     },
+    Migration {
+        version: 34,
+        name: "report_cycles",
+        text: include_str!("../../../migrations/0034_report_cycles.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 31;
+pub(in crate::store) const NEEDED: i64 = 34;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -194,11 +194,13 @@ impl Store {
             ListOrder::OldestFirst => (">", "ASC"),
         };
         let mut text = "SELECT imports.id, imports.host_id, imports.business_date, imports.at_ms, \
+            CASE WHEN imports.cycle > 0 THEN (SELECT COUNT(*) FROM settlement_items \
+                WHERE settlement_items.settled_by = imports.id AND settlement_items.merchant_id = $1) ELSE \
             (SELECT CAST(COALESCE(SUM(capture_count + refund_count), 0) AS BIGINT) FROM settlement_batches \
                 WHERE settlement_batches.host_id = imports.host_id AND settlement_batches.merchant_id = $1 \
                 AND settlement_batches.business_date = imports.business_date) - (SELECT COUNT(*) \
                 FROM settlement_differences WHERE import_id = imports.id AND merchant_id = $1 \
-                AND kind = 'NOT_IN_REPORT') AS matched, \
+                AND kind = 'NOT_IN_REPORT') END AS matched, \
             (SELECT COUNT(*) FROM settlement_differences WHERE import_id = imports.id AND merchant_id = $1) AS differing \
             FROM settlement_imports AS imports WHERE imports.state = 'DONE' AND EXISTS (SELECT 1 \
                 FROM settlement_batches AS batches WHERE batches.host_id = imports.host_id \

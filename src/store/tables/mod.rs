@@ -30,6 +30,7 @@ pub(in crate::store) mod payments;
 pub(in crate::store) mod payouts;
 pub(in crate::store) mod quarantine;
 pub(in crate::store) mod refunds;
+mod report_cycles;
 mod report_lines;
 mod risk_counts;
 mod sealing_keys;

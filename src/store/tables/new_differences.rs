@@ -32,7 +32,8 @@ macro_rules! differences_where {
                  found.due_at_ms, found.found_at_ms FROM found WHERE EXISTS (SELECT 1 FROM settlement_imports \
                      WHERE settlement_imports.id = found.import_id \
                      AND settlement_imports.applied_to = found.applied_to AND settlement_imports.clears = 0 \
-                     AND settlement_imports.state IN ('RECEIVED', 'APPLYING')) AND ",
+                     AND (settlement_imports.state IN ('RECEIVED', 'APPLYING') \
+                          OR settlement_imports.state = 'DONE' AND settlement_imports.cycle > 0)) AND ",
                 $condition,
                 " ON CONFLICT DO NOTHING"
             ),

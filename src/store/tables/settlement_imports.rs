@@ -14,7 +14,8 @@ use super::report_lines::{
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement_import::{
-    AppliedLines, Difference, ImportState, ItemReport, KeptLine, ReportRule, SettlementImport,
+    AppliedLines, Difference, ImportState, ItemReport, KeptLine, ReportCycle, ReportRule,
+    SettlementImport,
 };
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -33,9 +34,25 @@ macro_rules! missed_again {
     };
 }
 
+/// That batches of a date have their report, from which on they may be charged and funded. One that its differences hold back
+/// is disputed. A condition follows.
+macro_rules! batches_with_report {
+    () => {
+        "UPDATE settlement_batches SET report_id = $3, fees_at_ms = NULL, fees_to = NULL, \
+         fee_terms_version = NULL, fee_plan = NULL, state = CASE WHEN CAST($4 AS BIGINT) = 1 \
+         AND EXISTS (SELECT 1 FROM settlement_differences AS differences \
+             WHERE differences.host_id = settlement_batches.host_id \
+             AND differences.business_date = settlement_batches.business_date \
+             AND differences.merchant_id = settlement_batches.merchant_id \
+             AND differences.currency = settlement_batches.currency) THEN 'DISPUTED' ELSE state END \
+         WHERE host_id = $1 AND business_date = $2 AND funded_at_ms IS NULL"
+    };
+}
+pub(super) use batches_with_report;
+
 impl Store {
-    /// Records a report, unless one of its date is there. With `amends` that one is amended, as long as no batch of the
-    /// date is funded. Whether it is recorded now.
+    /// Records a report, unless one of its date and cycle is there. With `amends` that one is amended, as long as no batch of
+    /// the date is funded. Whether it is recorded now.
     ///
     /// # Errors
     /// When the database is not available.
@@ -46,49 +63,58 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let host: Value = import.host_id.as_str().into();
         let date: Value = import.business_date.to_string().into();
-        let mut statements = Vec::with_capacity(3);
+        let cycle: Value = import.cycle.map_or(0, |cycle| cycle.number).into();
+        let mut statements = Vec::with_capacity(4);
         if amends {
             // Who waits for a report does not hold the positions, for which payments wait.
             statements.push(Statement {
                 text: "UPDATE settlement_imports SET applied_to = applied_to WHERE host_id = $1 AND business_date = $2 \
-                    AND kind = 'REPORT' AND state <> 'AMENDED'",
-                values: vec![host.clone(), date.clone()],
+                    AND kind = 'REPORT' AND cycle = $3 AND state <> 'AMENDED'",
+                values: vec![host.clone(), date.clone(), cycle.clone()],
                 returning: false,
             });
             // Batches are funded behind the row of the positions.
             statements.push(hold_positions());
             statements.push(Statement {
                 text: "UPDATE settlement_imports SET state = 'AMENDED' WHERE host_id = $1 AND business_date = $2 \
-                    AND kind = 'REPORT' AND NOT EXISTS (SELECT 1 FROM settlement_imports AS same \
-                        WHERE same.host_id = $1 AND same.sha256 = $3 AND same.business_date = $2) \
+                    AND kind = 'REPORT' AND cycle = $4 AND NOT EXISTS (SELECT 1 FROM settlement_imports AS same \
+                        WHERE same.host_id = $1 AND same.sha256 = $3 AND same.business_date = $2 AND same.cycle = $4) \
                     AND NOT EXISTS (SELECT 1 FROM settlement_batches \
                         WHERE settlement_batches.host_id = $1 AND settlement_batches.business_date = $2 \
                         AND funded_at_ms IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM settlement_differences AS corrected \
                         WHERE corrected.import_id = settlement_imports.id AND corrected.state = 'CORRECTED')",
-                values: vec![host.clone(), date.clone(), hex::encode_lower(&import.sha256).into()],
+                values: vec![
+                    host.clone(),
+                    date.clone(),
+                    hex::encode_lower(&import.sha256).into(),
+                    cycle.clone(),
+                ],
                 returning: false,
             });
-            // No batch is funded by it any more.
+            // No batch is funded by it any more, nor by a report of a later cycle, until it has been replaced.
             statements.push(Statement {
                 text: "UPDATE settlement_batches SET report_id = NULL, fees_at_ms = NULL, fees_to = NULL, \
                     fee_terms_version = NULL, fee_plan = NULL, state = CASE WHEN state <> 'DISPUTED' THEN state \
                     WHEN submitted_at_ms IS NULL THEN 'CLOSED' ELSE 'SUBMITTED' END WHERE host_id = $1 \
                     AND business_date = $2 AND report_id IS NOT NULL AND funded_at_ms IS NULL \
-                    AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = report_id \
-                        AND settlement_imports.state = 'AMENDED')",
-                values: vec![host.clone(), date.clone()],
+                    AND NOT EXISTS (SELECT 1 FROM settlement_imports AS stands WHERE stands.host_id = $1 \
+                        AND stands.business_date = $2 AND stands.kind = 'REPORT' AND stands.cycle = $3 \
+                        AND stands.state <> 'AMENDED')",
+                values: vec![host.clone(), date.clone(), cycle.clone()],
                 returning: false,
             });
         }
         statements.push(Statement {
             text: "INSERT INTO settlement_imports (id, host_id, kind, name, sha256, business_date, lines, state, \
-                applied_to, matched, clears, operator, at_ms) \
+                applied_to, matched, clears, operator, at_ms, cycle, cycles) \
                 SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), 'REPORT', CAST($4 AS TEXT), CAST($5 AS TEXT), \
                 CAST($3 AS TEXT), CAST($6 AS BIGINT), 'RECEIVED', 0, 0, CASE WHEN EXISTS (SELECT 1 \
                     FROM settlement_imports AS before WHERE before.host_id = $2 AND before.business_date = $3) \
-                    THEN 1 ELSE 0 END, CAST($7 AS TEXT), CAST($8 AS BIGINT) \
+                    THEN 1 ELSE 0 END, CAST($7 AS TEXT), CAST($8 AS BIGINT), \
+                CAST($9 AS BIGINT), CAST($10 AS BIGINT) \
                 WHERE NOT EXISTS (SELECT 1 FROM settlement_imports AS before WHERE before.host_id = $2 \
-                    AND before.business_date = $3 AND before.kind = 'REPORT' AND before.state <> 'AMENDED') \
+                    AND before.business_date = $3 AND before.kind = 'REPORT' AND before.state <> 'AMENDED' \
+                    AND (before.cycle = $9 OR before.cycle = 0 OR CAST($9 AS BIGINT) = 0)) \
                 ON CONFLICT DO NOTHING",
             values: vec![
                 import.id.to_string().into(),
@@ -99,6 +125,8 @@ impl Store {
                 import.lines.into(),
                 import.operator.as_str().into(),
                 import.at.as_i64().into(),
+                cycle,
+                import.cycle.map_or(0, |cycle| cycle.of_day).into(),
             ],
             returning: false,
         });
@@ -117,8 +145,8 @@ impl Store {
         rows.first().map(import).transpose()
     }
 
-    /// The report of a host whose file has this hash: that of a date, or the only one there is. Of days without lines there
-    /// may be several.
+    /// The report of a host whose file has this hash: that of a date, or the only one there is. Of days without lines, and of
+    /// their cycles, there may be several.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -127,28 +155,18 @@ impl Store {
         host: &HostId,
         sha256: &[u8; 32],
         date: Option<BusinessDate>,
+        cycle: Option<i64>,
     ) -> Result<Option<SettlementImport>, StoreError> {
         let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND sha256 = $2 \
-            AND ($3 = business_date OR $3 = '' AND lines > 0)";
+            AND ($3 = business_date OR $3 = '' AND lines > 0) AND (lines > 0 OR cycle = $4)";
         let date = date.map_or_else(String::new, |date| date.to_string());
         let sha256 = hex::encode_lower(sha256);
-        let values = [host.as_str().into(), sha256.into(), date.into()];
-        let rows = self.read(text, &values).await?;
-        rows.first().map(import).transpose()
-    }
-
-    /// The report of a host's date that stands.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn report_of_day(
-        &self,
-        host: &HostId,
-        date: BusinessDate,
-    ) -> Result<Option<SettlementImport>, StoreError> {
-        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND business_date = $2 AND kind = 'REPORT' \
-            AND state <> 'AMENDED'";
-        let values = [host.as_str().into(), date.to_string().into()];
+        let values = [
+            host.as_str().into(),
+            sha256.into(),
+            date.into(),
+            cycle.unwrap_or(0).into(),
+        ];
         let rows = self.read(text, &values).await?;
         rows.first().map(import).transpose()
     }
@@ -341,31 +359,20 @@ impl Store {
         import: &SettlementImport,
         rule: Option<ReportRule>,
     ) -> Result<bool, StoreError> {
-        let holds = rule != Some(ReportRule::DifferencesPass);
         // A batch that is being funded meanwhile is before it or after it.
-        let mut statements = vec![
-            hold(import),
-            hold_positions(),
-            Statement {
-                text: "UPDATE settlement_batches SET report_id = $3, fees_at_ms = NULL, fees_to = NULL, \
-                    fee_terms_version = NULL, fee_plan = NULL, state = CASE WHEN CAST($4 AS BIGINT) = 1 \
-                    AND EXISTS (SELECT 1 FROM settlement_differences AS differences \
-                        WHERE differences.host_id = settlement_batches.host_id \
-                        AND differences.business_date = settlement_batches.business_date \
-                        AND differences.merchant_id = settlement_batches.merchant_id \
-                        AND differences.currency = settlement_batches.currency) THEN 'DISPUTED' ELSE state END \
-                    WHERE host_id = $1 AND business_date = $2 AND funded_at_ms IS NULL \
-                    AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 \
-                        AND applied_to = lines AND clears = 0 AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))",
-                values: vec![
-                    import.host_id.as_str().into(),
-                    import.business_date.to_string().into(),
-                    import.id.to_string().into(),
-                    i64::from(holds).into(),
-                ],
+        let mut statements = vec![hold(import), hold_positions()];
+        // Of several files of a date, all have to be applied first.
+        if import.cycle.is_none() {
+            statements.push(Statement {
+                text: concat!(
+                    batches_with_report!(),
+                    " AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 \
+                    AND applied_to = lines AND clears = 0 AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))"
+                ),
+                values: reported_batches(import, rule),
                 returning: false,
-            },
-        ];
+            });
+        }
         statements.push(Statement {
             text: "UPDATE settlement_imports SET state = 'DONE' WHERE id = $1 AND applied_to = lines AND clears = 0 \
                 AND state IN ('RECEIVED', 'APPLYING')",
@@ -399,8 +406,19 @@ impl Store {
     }
 }
 
+/// What [`batches_with_report!`] needs.
+pub(super) fn reported_batches(import: &SettlementImport, rule: Option<ReportRule>) -> Vec<Value> {
+    let holds = rule != Some(ReportRule::DifferencesPass);
+    vec![
+        import.host_id.as_str().into(),
+        import.business_date.to_string().into(),
+        import.id.to_string().into(),
+        i64::from(holds).into(),
+    ]
+}
+
 /// Holds the row of an import until the COMMIT.
-fn hold(import: &SettlementImport) -> Statement {
+pub(super) fn hold(import: &SettlementImport) -> Statement {
     Statement {
         text: "UPDATE settlement_imports SET applied_to = applied_to WHERE id = $1",
         values: vec![import.id.to_string().into()],
@@ -445,7 +463,8 @@ fn no_longer_missed(
     ]
 }
 
-fn import(row: &AnyRow) -> Result<SettlementImport, StoreError> {
+/// A report from its row.
+pub(super) fn import(row: &AnyRow) -> Result<SettlementImport, StoreError> {
     let columns = Columns::of(row, "settlement_imports", "id")?;
     let state = columns.text("state")?;
     let state = ImportState::from_name(state)
@@ -457,6 +476,13 @@ fn import(row: &AnyRow) -> Result<SettlementImport, StoreError> {
         name: columns.text("name")?.to_owned(),
         sha256: columns.hash("sha256")?,
         business_date: columns.parsed("business_date")?,
+        cycle: match columns.integer("cycle")? {
+            0 => None,
+            number => Some(ReportCycle {
+                number,
+                of_day: columns.integer("cycles")?,
+            }),
+        },
         lines: columns.integer("lines")?,
         state,
         applied_to: columns.integer("applied_to")?,

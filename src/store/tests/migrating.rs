@@ -72,6 +72,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "settled_items",
     "sealing_keys",
     "list_indexes",
+    "report_cycles",
 ];
 
 /// Makes a database as version 2 left it.

@@ -22,6 +22,7 @@ mod payments;
 mod pruning;
 mod readers;
 mod recovery;
+mod report_cycles;
 mod reports;
 mod responses;
 mod risk_counts;

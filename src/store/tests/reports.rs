@@ -34,6 +34,7 @@ pub(super) fn import(number: u8, lines: i64) -> SettlementImport {
         name: format!("report-{number}.csv"),
         sha256: [number; 32],
         business_date: day(1),
+        cycle: None,
         lines,
         state: ImportState::Received,
         applied_to: 0,
@@ -157,9 +158,14 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
     let again = store.insert_import(&given, false).await;
     assert_eq!(again, Ok(true), "the very same one");
     assert!(!store.insert_import(&import(2, 3), false).await.unwrap());
-    let other = store.import_of_file(&host(), &[1; 32], Some(day(2))).await;
+    let other = store
+        .import_of_file(&host(), &[1; 32], Some(day(2)), None)
+        .await;
     assert_eq!(other, Ok(None));
-    let read = store.import_of_file(&host(), &[1; 32], None).await.unwrap();
+    let read = store
+        .import_of_file(&host(), &[1; 32], None, None)
+        .await
+        .unwrap();
     assert_eq!(read.as_ref(), Some(&given));
 
     // Two nodes apply the same lines; one is first. What one of them knows no more is not applied.

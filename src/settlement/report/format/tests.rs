@@ -94,6 +94,10 @@ capture = ["SALE"], => capture = [],
     settlement.report.type.capture: expected the bank's words, one at least, got none
 refund = ["REFUND"], => refund = ["REFUND", "SALE"],
     settlement.report.type.refund: expected words that stand for one kind each, got "SALE" again
+reject_code = "Reject Code" => cycle = "Cycle"
+    settlement.report.cycles: expected how many a date has, since cycle has a column, got none
+reject_code = "Reject Code" => cycles = 1
+    settlement.report.cycles: expected 2 to 100 files of a date, got 1
 ignore = [] => ignore = "FEE"
     settlement.report: invalid type: string "FEE", expected a sequence … `type.ignore`
 ignore = [] => ignored = []

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::settlement::format_error::{FormatError, Reading};
-use crate::settlement::report::format::ReportKind;
+use crate::settlement::report::format::{ReportKind, cycles};
 
 const READING: Reading = Reading("settlement.report");
 
@@ -28,6 +28,8 @@ impl DateOf {
 pub struct IpmFormat {
     /// Which date counts.
     pub date: DateOf,
+    /// In how many files the bank reports a date; none where it is one.
+    pub cycles: Option<i64>,
     /// By the first two digits of the processing code (DE 3): what a presentment is; none of those that are left out.
     pub kinds: BTreeMap<String, Option<ReportKind>>,
 }
@@ -36,6 +38,7 @@ pub struct IpmFormat {
 #[serde(deny_unknown_fields)]
 struct IpmFile {
     date: Option<String>,
+    cycles: Option<i64>,
     capture: Option<Vec<String>>,
     refund: Option<Vec<String>>,
     #[serde(default)]
@@ -71,7 +74,12 @@ impl IpmFormat {
                 kinds.insert(code, kind);
             }
         }
-        Ok(Self { date, kinds })
+        let cycles = raw.cycles.map(cycles).transpose()?;
+        Ok(Self {
+            date,
+            cycles,
+            kinds,
+        })
     }
 }
 

@@ -72,6 +72,7 @@ impl Presentment<'_> {
             commission_minor: None,
             net_minor: None,
             reject_code: None,
+            cycle: None,
         };
         if line.rrn.is_none() && line.acquirer_reference.is_none() {
             return Err(self.wrong(37, "an RRN, or an acquirer's reference in DE 31"));

@@ -98,6 +98,7 @@ fn a_report_is_read() {
         commission_minor: Some(0),
         net_minor: Some(14950),
         reject_code: None,
+        cycle: None,
     };
     assert_eq!(lines[0], sale);
     let shown = lines.iter().map(|line| {
@@ -125,6 +126,47 @@ fn a_report_is_read() {
     // Lines may end in another way, and the last one in none.
     let windows = report.trim_end().replace('\n', "\r\n");
     assert_eq!(read(format!("\u{feff}{windows}")).unwrap().lines, lines);
+}
+
+/// A bank that reports a date in three files says in each line which one it is.
+#[test]
+fn all_lines_are_of_one_cycle_of_the_day() {
+    // No column is needed for the terminal.
+    let text =
+        format!("{FORMAT}cycle = \"Terminal\"\ncycles = 3\n").replace("end = \"<END>\"\n", "");
+    let format = format(&text);
+    let of = |cycles: [&str; 2]| {
+        let lines = [SALE, REFUND].into_iter().zip(cycles);
+        let lines = lines.map(|(line, cycle)| line.replace("WEB00001", cycle));
+        let report = with(
+            &lines
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+        );
+        match read_report(&format, report.as_bytes()) {
+            Ok(report) => Ok(report
+                .lines
+                .iter()
+                .map(|line| line.cycle)
+                .collect::<Vec<_>>()),
+            Err(ReportError::Faults(faults)) => Err(faults.first[0].to_string()),
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(of(["2", "02"]), Ok(vec![Some(2), Some(2)]));
+    for (cycles, line, expected, got) in [
+        (["1", "2"], 3, "1, as the first line has", "2"),
+        (["0", "1"], 2, "a number of 1 to 3", "0"),
+        (["1", "4"], 3, "a number of 1 to 3", "4"),
+        (["", "1"], 2, "a number of 1 to 3", ""),
+        (["+1", "1"], 2, "a number of 1 to 3", "+1"),
+    ] {
+        let fault = of(cycles).unwrap_err();
+        let is_it = fault.contains(&format!("line {line}")) && fault.contains(expected);
+        assert!(is_it && fault.contains(&format!("{got:?}")), "{fault}");
+    }
 }
 
 #[test]

@@ -166,6 +166,7 @@ fn both_letters_and_both_blockings_are_read_the_same() {
                 commission_minor: None,
                 net_minor: None,
                 reject_code: None,
+                cycle: None,
             };
             assert_eq!(lines[0], expected);
             assert_eq!(lines[39].number, 41);

@@ -1,0 +1,110 @@
+//! The reports of a date that has several: its cycles.
+
+use super::business_days::hold_positions;
+use super::settlement_imports::{batches_with_report, hold, import, reported_batches};
+use crate::payment::ids::HostId;
+use crate::payment::moment::{BusinessDate, UnixMillis};
+use crate::payment::settlement_import::{ReportRule, SettlementImport};
+use crate::store::Store;
+use crate::store::database::connection::Statement;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+
+/// Which discrepancies of the host `$1` and the date `$2` are of items that have a line by now.
+macro_rules! came_after_all {
+    () => {
+        "host_id = $1 AND business_date = $2 AND kind = 'NOT_IN_REPORT' AND state NOT IN ('ACCEPTED', 'CORRECTED') \
+         AND EXISTS (SELECT 1 FROM settlement_items WHERE settlement_items.operation_id = \
+             settlement_differences.operation_id AND settlement_items.settled_by IS NOT NULL)"
+    };
+}
+
+impl Store {
+    /// The reports of a host's date that stand, by their cycles.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn reports_of_day(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+    ) -> Result<Vec<SettlementImport>, StoreError> {
+        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND business_date = $2 AND kind = 'REPORT' \
+            AND state <> 'AMENDED' ORDER BY cycle";
+        let values = [host.as_str().into(), date.to_string().into()];
+        let rows = self.read(text, &values).await?;
+        rows.iter().map(import).collect()
+    }
+
+    /// Ends what was missed of items of a date that have come since, with an amended report of another cycle.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn end_missed_of_day(
+        &self,
+        last: &SettlementImport,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let date = last.business_date.to_string();
+        let values: Vec<Value> = vec![
+            last.host_id.as_str().into(),
+            date.as_str().into(),
+            at.as_i64().into(),
+            format!("it is in a report of {date} that was amended").into(),
+        ];
+        let statements = vec![
+            hold(last),
+            Statement {
+                text: concat!(
+                    "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
+                    SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', CAST($4 AS TEXT) \
+                    FROM settlement_differences WHERE ",
+                    came_after_all!(),
+                    " ON CONFLICT DO NOTHING"
+                ),
+                values: values.clone(),
+                returning: false,
+            },
+            Statement {
+                text: concat!(
+                    "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
+                    proposal = NULL, version = version + 1, position = NULL WHERE ",
+                    came_after_all!()
+                ),
+                values: values.into_iter().take(3).collect(),
+                returning: false,
+            },
+        ];
+        self.inner.housekeeping.run(statements).await.map(drop)
+    }
+
+    /// Records that all cycles of a date are applied, of which `last` is the last one. A batch that their differences hold back
+    /// is disputed. Nothing is recorded while one of them is not applied.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn finish_cycles(
+        &self,
+        last: &SettlementImport,
+        rule: Option<ReportRule>,
+    ) -> Result<(), StoreError> {
+        let mut values = reported_batches(last, rule);
+        values.push(last.cycle.map_or(0, |cycle| cycle.of_day).into());
+        // A batch that is being funded meanwhile is before it or after it.
+        let statements = vec![
+            hold(last),
+            hold_positions(),
+            Statement {
+                text: concat!(
+                    batches_with_report!(),
+                    " AND report_id IS NULL AND (SELECT COUNT(*) FROM settlement_imports AS cycles \
+                    WHERE cycles.host_id = $1 AND cycles.business_date = $2 AND cycles.kind = 'REPORT' \
+                    AND cycles.state = 'DONE') = $5"
+                ),
+                values,
+                returning: false,
+            },
+        ];
+        self.inner.housekeeping.run(statements).await.map(drop)
+    }
+}
