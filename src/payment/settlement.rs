@@ -340,6 +340,14 @@ pub struct BusinessDay {
     pub settled_at: Option<UnixMillis>,
 }
 
+impl BusinessDay {
+    /// Whether it has ended, and its batches are not made yet.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.cut_at.is_some() && self.batched_at.is_none()
+    }
+}
+
 /// The end of one day and the beginning of the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cutover {

@@ -60,6 +60,14 @@ pub enum ImportError {
         /// The date.
         date: BusinessDate,
     },
+    /// The day has ended just now, and its batches are being made.
+    #[error("the day {date} of host {host_id} is closing")]
+    Closing {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
     /// The report has no line to take its date from.
     #[error("expected a date, since the report has no lines")]
     NoDate,

@@ -167,8 +167,10 @@ impl ReportImports {
         let date = given.business_date.or(checked.first_date);
         let date = date.ok_or(ImportError::NoDate)?;
         let day = self.store.business_day(&host_id, date).await?;
-        if day.is_none_or(|day| day.batched_at.is_none()) {
-            return Err(ImportError::NotClosed { host_id, date });
+        match day.filter(|day| day.cut_at.is_some()) {
+            None => return Err(ImportError::NotClosed { host_id, date }),
+            Some(day) if day.is_closing() => return Err(ImportError::Closing { host_id, date }),
+            Some(_) => {}
         }
         let of_day = (host_id, date, format.cycles());
         let import = SettlementImport {

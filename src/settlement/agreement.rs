@@ -90,6 +90,14 @@ pub enum TotalsError {
         /// The date.
         date: BusinessDate,
     },
+    /// The day has ended just now, and its batches are being made.
+    #[error("the day {date} of host {host_id} is closing")]
+    Closing {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -233,7 +241,8 @@ impl Agreement {
         date: BusinessDate,
     ) -> Result<BusinessDay, TotalsError> {
         let day = self.store.business_day(&host_id, date).await?;
-        match day.filter(|day| day.batched_at.is_some()) {
+        match day.filter(|day| day.cut_at.is_some()) {
+            Some(day) if day.is_closing() => Err(TotalsError::Closing { host_id, date }),
             Some(day) => Ok(day),
             None if self.hosts.ids().any(|known| known == host_id) => {
                 Err(TotalsError::NotClosed { host_id, date })

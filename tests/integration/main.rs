@@ -39,6 +39,7 @@ mod charging_back;
 mod claiming;
 mod clearing_records;
 mod clients;
+mod closing;
 mod codecs;
 mod connections;
 mod dead_banks;

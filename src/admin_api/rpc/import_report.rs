@@ -81,6 +81,7 @@ fn refusal(error: &ImportError) -> Refusal {
         ImportError::NoHost(_) => Refusal::HostNotFound,
         ImportError::NoReports(_) => Refusal::ReportsNotTaken,
         ImportError::NotClosed { .. } => Refusal::DayNotClosed,
+        ImportError::Closing { .. } => Refusal::DayClosing,
         ImportError::NoDate => Refusal::ReportDateMissing,
         ImportError::Cycle { .. } => Refusal::ReportCycleWrong,
         ImportError::AnotherReport { .. } => Refusal::ReportApplied,

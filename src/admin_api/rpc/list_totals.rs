@@ -44,6 +44,7 @@ pub(super) fn refusal(error: &TotalsError) -> Refusal {
     match error {
         TotalsError::NoHost(_) => Refusal::HostNotFound,
         TotalsError::NotClosed { .. } => Refusal::DayNotClosed,
+        TotalsError::Closing { .. } => Refusal::DayClosing,
         TotalsError::Store(error) => Refusal::not_done(error),
     }
 }

@@ -97,7 +97,10 @@ refusals! {
         "the day of this date is not open: ListBusinessDays shows which one is";
     /// There is no such day, or it is not closed.
     DayNotClosed = "DAY_NOT_CLOSED", FailedPrecondition,
-        "there is no day of this date, or it is not closed yet: ListBusinessDays shows them";
+        "there is no day of this date, or it is open: ListBusinessDays shows them";
+    /// The day's batches are being made.
+    DayClosing = "DAY_CLOSING", FailedPrecondition,
+        "the day has ended just now, and its batches are being made: ask again in a second, under a new request_id";
     /// The host sends no reports.
     ReportsNotTaken = "REPORTS_NOT_TAKEN", FailedPrecondition,
         "the profile of this host has no [settlement.report]: its reports can't be read";
