@@ -35,9 +35,11 @@ use pb::resolve_discrepancy_request::Step;
     payswitch reconcile sheet acquirer --date 2026-11-27 --out sheet.pdf\n  \
     payswitch reconcile statement main camt053.xml --reason 'the statement of Friday'\n  \
     payswitch reconcile statement-lines main --open\n  \
+    payswitch reconcile list --account main\n  \
+    payswitch reconcile match dis_06e9x3w8k1z7h4n2m5q0r8t6va acquirer/2026-11-27/EUR --reason 'told by telephone'\n  \
     payswitch reconcile match-line bln_06e9x3w8k1z7h4n2m5q0r8t6va acquirer/2026-11-27/EUR --reason 'told by telephone'\n\n\
-    A discrepancy is what a bank's report (payswitch settle import) has otherwise. It ends ACCEPTED, or CORRECTED by a\n\
-    journal. What is about more than reconciliation.alone_minor of the configuration is PROPOSED first, and takes\n\
+    A discrepancy is what a bank's report (payswitch settle import) or the statements of a bank account have otherwise. It\n\
+    ends ACCEPTED, or CORRECTED by a journal. What is about more than reconciliation.alone_minor of the configuration is PROPOSED first, and takes\n\
     another operator, who is an approver: payswitch reconcile approve. Reopening one undoes its correction.\n\n\
     The accounts of statements are those of [reconciliation.accounts] in the gateway's configuration. Of a file with a\n\
     fault nothing counts. The same file again adds nothing, and looks once more at the lines that are not matched.\n\n\
@@ -72,6 +74,14 @@ enum Action {
             hide_default_value = true
         )]
         date: String,
+        /// Only of this bank account: its name in the configuration.
+        #[arg(
+            long,
+            value_name = "ACCOUNT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        account: String,
         /// Only of this kind, such as AMOUNT_DIFFERS.
         #[arg(
             long,
@@ -152,11 +162,11 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
-    /// Say which capture or refund its line is about.
+    /// Say which capture or refund its line is about; of a bank statement's line, which payout or day of a host it is.
     Match {
         /// The discrepancy.
         discrepancy: String,
-        /// The capture or refund.
+        /// The capture or refund; a payout, or a host, date and currency, such as acquirer/2026-11-27/EUR.
         subject: String,
         #[command(flatten)]
         why: Why,
@@ -232,6 +242,7 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
             Action::List {
                 host,
                 date,
+                account,
                 kind,
                 all,
                 limit,
@@ -239,6 +250,7 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
                 let asked = pb::ListDiscrepanciesRequest {
                     host_id: host,
                     business_date: date,
+                    account,
                     kind,
                     all,
                     ..pb::ListDiscrepanciesRequest::default()

@@ -340,3 +340,21 @@ pub struct FundedDay {
     /// What the bank keeps of it, as its report says.
     pub kept_minor: i64,
 }
+
+impl FundedDay {
+    /// What the host pays for it: what was taken, less what the bank keeps.
+    #[must_use]
+    pub const fn due_minor(&self) -> i64 {
+        self.net_minor.saturating_sub(self.kept_minor)
+    }
+
+    /// What a line is matched with that pays it.
+    #[must_use]
+    pub const fn candidate(&self) -> Candidate {
+        Candidate::Settlement {
+            host_id: self.host_id,
+            date: self.date,
+            currency: self.currency,
+        }
+    }
+}

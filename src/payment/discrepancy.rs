@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{ImportId, OperatorName, SubjectId};
+use super::account_finding::AccountFinding;
+use super::bank_statement::Candidate;
+use super::ids::{ImportId, MerchantId, OperatorName, SubjectId};
 use super::moment::UnixMillis;
+use super::money::Currency;
 use super::reference::Rrn;
 use super::settlement_import::{Difference, DifferenceKind};
 
@@ -90,17 +93,71 @@ pub struct Proposal {
     pub by: String,
 }
 
-/// A difference that is looked after.
+/// What is otherwise in an acquirer's report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Discrepancy {
-    /// Its name.
-    pub id: String,
+pub struct ReportFinding {
     /// The report that shows it.
     pub import_id: ImportId,
     /// The RRN of the item's own message; none of what is no item.
     pub item_rrn: Option<Rrn>,
     /// What is otherwise.
-    pub found: Difference,
+    pub difference: Difference,
+}
+
+/// What is otherwise, and in which books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// In the report of an acquirer.
+    InReport(ReportFinding),
+    /// On a bank account, as its statements say.
+    OnAccount(AccountFinding),
+}
+
+impl Found {
+    /// What differs, as the API names it.
+    #[must_use]
+    pub const fn kind_name(&self) -> &'static str {
+        match self {
+            Self::InReport(found) => found.difference.kind.discrepancy_name(),
+            Self::OnAccount(found) => found.kind.discrepancy_name(),
+        }
+    }
+
+    /// The currency.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        match self {
+            Self::InReport(found) => found.difference.currency,
+            Self::OnAccount(found) => found.currency,
+        }
+    }
+
+    /// The merchant; none of what is of none that is known. Accounts are the house's.
+    #[must_use]
+    pub const fn merchant_id(&self) -> Option<MerchantId> {
+        match self {
+            Self::InReport(found) => found.difference.merchant_id,
+            Self::OnAccount(_) => None,
+        }
+    }
+
+    /// In which report it is; none of what is on an account.
+    #[must_use]
+    pub const fn in_report(&self) -> Option<&ReportFinding> {
+        match self {
+            Self::InReport(found) => Some(found),
+            Self::OnAccount(_) => None,
+        }
+    }
+}
+
+/// A difference that is looked after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discrepancy {
+    /// Its name.
+    pub id: String,
+    /// What is otherwise.
+    pub found: Found,
     /// When it was found.
     pub found_at: UnixMillis,
     /// Where it stands.
@@ -151,6 +208,8 @@ pub enum Step {
     Found(SubjectId),
     /// The line is about these captures or refunds together.
     Split(Vec<SubjectId>),
+    /// The line of a statement is this payout or day.
+    Matched(Candidate),
 }
 
 /// What a step comes to.
@@ -180,6 +239,9 @@ pub enum StepRefused {
     /// It is of no merchant, who could bear it or in whose ledger it could stand.
     #[error("a correction needs a merchant, and none is known")]
     NoMerchant,
+    /// It is on a bank account, for which the ledger has no account.
+    #[error("the ledger has no account for what is on a bank account")]
+    NotInLedger,
     /// Who proposed it can't agree with it.
     #[error("the same person has proposed it")]
     SamePerson,
@@ -190,13 +252,14 @@ impl Discrepancy {
     /// is negative.
     #[must_use]
     pub fn owed_more_minor(&self) -> Option<i64> {
+        let found = &self.found.in_report()?.difference;
         let minor = |text: &Option<String>| text.as_deref()?.parse::<i64>().ok();
-        let (ours, theirs) = (minor(&self.found.ours), minor(&self.found.theirs));
-        let signed = |minor: i64| match self.found.goes_to_merchant()? {
+        let (ours, theirs) = (minor(&found.ours), minor(&found.theirs));
+        let signed = |minor: i64| match found.goes_to_merchant()? {
             true => Some(minor),
             false => minor.checked_neg(),
         };
-        match self.found.kind {
+        match found.kind {
             DifferenceKind::AmountDiffers | DifferenceKind::SignDiffers => {
                 signed(theirs?.checked_sub(ours?)?)
             }
@@ -260,7 +323,7 @@ impl Discrepancy {
                 Some(proposal) => self.ended(proposal.ending, stays),
                 None => Err(StepRefused::State(self.state)),
             },
-            Step::Found(_) | Step::Split(_) if is_working => Ok(Stepped {
+            Step::Found(_) | Step::Split(_) | Step::Matched(_) if is_working => Ok(Stepped {
                 state: S::Accepted,
                 ..stays
             }),
@@ -280,9 +343,12 @@ impl Discrepancy {
                 ..stays
             }),
             Ending::Correct(bearer) => {
+                let Found::InReport(found) = &self.found else {
+                    return Err(StepRefused::NotInLedger);
+                };
                 let more = self.owed_more_minor().filter(|more| *more != 0);
                 let more = more.ok_or(StepRefused::NoAmount)?;
-                if self.found.merchant_id.is_none() {
+                if found.difference.merchant_id.is_none() {
                     return Err(StepRefused::NoMerchant);
                 }
                 Ok(Stepped {
@@ -297,18 +363,22 @@ impl Discrepancy {
     /// About how many minor units it is: what a correction would move, or else what either side has. Dates and references move
     /// nothing, and another currency is worth any amount.
     fn at_stake_minor(&self) -> i64 {
+        let found = match &self.found {
+            Found::InReport(found) => &found.difference,
+            Found::OnAccount(found) => return found.at_stake_minor(),
+        };
         let minor = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
-        match self.found.kind {
+        match found.kind {
             DifferenceKind::DateDiffers
             | DifferenceKind::LatePresentment
             | DifferenceKind::ReferenceDiffers => 0,
             DifferenceKind::CurrencyDiffers => i64::MAX,
             // Nobody knows whether any of it was booked.
-            DifferenceKind::AmountDiffers if self.found.is_of_line() => {
-                minor(&self.found.theirs).unwrap_or(i64::MAX)
+            DifferenceKind::AmountDiffers if found.is_of_line() => {
+                minor(&found.theirs).unwrap_or(i64::MAX)
             }
             _ => {
-                let either = || minor(&self.found.theirs).or(minor(&self.found.ours));
+                let either = || minor(&found.theirs).or(minor(&found.ours));
                 self.owed_more_minor().or_else(either).unwrap_or(0)
             }
         }

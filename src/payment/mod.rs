@@ -18,10 +18,12 @@
 //! - [`settlement`]: what is settled, in days and batches. [`totals`]: what is agreed with the host.
 //!   [`settlement_file`]: what a file claims. [`settlement_import`]: what the host reports, and where that is otherwise.
 //! - [`payout`]: where a payout stands. [`bank_statement`]: what banks say that they have booked on accounts of ours.
+//!   [`account_finding`]: where that is otherwise. [`discrepancy`]: what is otherwise, looked after.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
 
+pub mod account_finding;
 pub mod adjustment;
 pub mod amounts;
 pub mod bank_statement;

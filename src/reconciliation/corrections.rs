@@ -85,11 +85,14 @@ fn fits(rule: &CorrectionRule, found: &Discrepancy) -> bool {
     };
     let about = found.owed_more_minor().map(i64::unsigned_abs);
     let currency = rule.currency.as_deref();
+    let Some(difference) = found.found.in_report().map(|found| &found.difference) else {
+        return false;
+    };
     // Nobody has done anything about it: what a person has opened again stays open.
     found.version == 1
-        && found.found.kind == kind
+        && difference.kind == kind
         // What has no known outcome is not corrected by a rule: it ends first.
-        && !(kind == DifferenceKind::AmountDiffers && found.found.is_of_line())
+        && !(kind == DifferenceKind::AmountDiffers && difference.is_of_line())
         && about.is_some_and(|about| (1..=u64::from(rule.up_to_minor)).contains(&about))
-        && currency.is_none_or(|currency| currency == found.found.currency.code())
+        && currency.is_none_or(|currency| currency == difference.currency.code())
 }

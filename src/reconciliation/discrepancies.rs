@@ -1,11 +1,17 @@
-//! What is otherwise in banks' reports than in payswitch, looked up.
+//! What is otherwise in banks' reports and statements than in payswitch, looked up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::ledger::journal::JournalError;
-use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, StepRefused};
+use crate::payment::account_finding::{AccountFinding, OnAccount};
+use crate::payment::bank_statement::{BankLine, BankStatement};
+use crate::payment::discrepancy::{
+    Discrepancy, DiscrepancyChange, Found, ReportFinding, StepRefused,
+};
 use crate::payment::ids::{ImportId, MerchantId};
+use crate::payment::moment::BusinessDate;
 use crate::settlement::report::line::ReportLine;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -64,8 +70,19 @@ pub struct Followed {
     pub discrepancy: Discrepancy,
     /// What was done, oldest first.
     pub changes: Vec<DiscrepancyChange>,
-    /// The line that it is about, and the name of its file; none of what has none.
-    pub line: Option<(String, ReportLine)>,
+    /// The line or statement that it is about; none of what has none.
+    pub line: Option<Evidence>,
+}
+
+/// What the bank says that a discrepancy is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The name of the file.
+    pub file: String,
+    /// The number of the line in it; 0 of a statement.
+    pub number: i64,
+    /// What it says, by the names of its fields.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// What is done about discrepancies.
@@ -141,12 +158,9 @@ pub async fn followed(
     merchant: Option<&MerchantId>,
 ) -> Result<Followed, DiscrepancyError> {
     let discrepancy = known(store, id, merchant).await?;
-    let line = match discrepancy.found.line {
-        Some(number) => {
-            let line = line_of(store, &discrepancy, number).await?;
-            line.map(|(line, file)| (file, line))
-        }
-        None => None,
+    let line = match &discrepancy.found {
+        Found::InReport(found) => in_report(store, found).await?,
+        Found::OnAccount(found) => on_account(store, found).await?,
     };
     Ok(Followed {
         changes: store.discrepancy_changes(id).await?,
@@ -165,15 +179,93 @@ pub(super) async fn known(
     discrepancy.ok_or_else(|| DiscrepancyError::NotFound(id.to_owned()))
 }
 
-/// The line that a discrepancy is about, and the name of its file; none of a report of an older version, which kept no lines.
+/// What a report's line says; none of a report of an older version, which kept no lines.
+async fn in_report(
+    store: &Store,
+    found: &ReportFinding,
+) -> Result<Option<Evidence>, DiscrepancyError> {
+    let Some(number) = found.difference.line else {
+        return Ok(None);
+    };
+    let line = line_of(store, found.import_id, number).await?;
+    Ok(line.map(|(line, file)| Evidence {
+        file,
+        number: i64::try_from(line.number).unwrap_or(i64::MAX),
+        fields: line.shown(),
+    }))
+}
+
+/// The line of a report, and the name of its file; none of a report of an older version, which kept no lines.
 pub(super) async fn line_of(
     store: &Store,
-    discrepancy: &Discrepancy,
+    import: ImportId,
     number: i64,
 ) -> Result<Option<(ReportLine, String)>, DiscrepancyError> {
-    let import = discrepancy.import_id;
     let said = store.report_line(import, number).await?;
     let name = store.import(import).await?.map(|import| import.name);
     let read = said.and_then(|(said, _)| serde_json::from_str(&said).ok());
     Ok(read.map(|line| (line, name.unwrap_or_default())))
+}
+
+/// What a line of a bank statement says, or the statement; none of what is on no statement.
+async fn on_account(
+    store: &Store,
+    found: &AccountFinding,
+) -> Result<Option<Evidence>, DiscrepancyError> {
+    let (line, statement_id) = match &found.of {
+        OnAccount::Line {
+            id, statement_id, ..
+        } => (store.bank_line(*id).await?, *statement_id),
+        OnAccount::Statement(id) => (None, *id),
+        OnAccount::Missing(_) => return Ok(None),
+    };
+    let statement = store.bank_statement(statement_id).await?;
+    Ok(statement.map(|statement| {
+        let said = match &line {
+            Some(line) => line_says(line),
+            None => statement_says(&statement),
+        };
+        let said = said
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Evidence {
+            number: line.as_ref().map_or(0, |line| line.number),
+            fields: said.collect(),
+            file: statement.file_name,
+        }
+    }))
+}
+
+fn line_says(line: &BankLine) -> Vec<(&'static str, Option<String>)> {
+    let date = |date: Option<BusinessDate>| date.map(|it| it.to_string());
+    vec![
+        ("booking_date", date(line.booking_date)),
+        ("value_date", date(line.value_date)),
+        ("amount_minor", Some(line.amount_minor.to_string())),
+        ("currency", Some(line.currency.code().to_owned())),
+        ("bank_reference", line.bank_reference.clone()),
+        ("own_reference", line.own_reference.clone()),
+        ("text", line.text.clone()),
+        ("reverses", line.reverses.then(|| true.to_string())),
+    ]
+}
+
+fn statement_says(statement: &BankStatement) -> Vec<(&'static str, Option<String>)> {
+    let number = |number: Option<i64>| number.map(|number| number.to_string());
+    let closing_date = statement.closing.and_then(|closing| closing.date);
+    vec![
+        ("reference", Some(statement.reference.clone())),
+        ("sequence", number(statement.sequence)),
+        ("page", number(statement.page)),
+        (
+            "opening_minor",
+            number(statement.opening.map(|it| it.amount_minor)),
+        ),
+        ("before_minor", number(statement.before_minor)),
+        (
+            "closing_minor",
+            number(statement.closing.map(|it| it.amount_minor)),
+        ),
+        ("closing_date", closing_date.map(|date| date.to_string())),
+    ]
 }

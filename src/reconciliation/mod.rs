@@ -11,7 +11,10 @@
 //! - [`statement`]: what a bank says that it has booked on one of them, read.
 //! - [`statement_imports`]: takes statements in: each line once.
 //! - [`statement_matching`]: which payout or which day of a host a line is. [`references`]: the payouts that a line names.
+//!   `account_findings`: what an account has otherwise, and what it misses. `account_steps`: what is done about that.
 
+mod account_findings;
+mod account_steps;
 pub mod accounts;
 pub mod asked;
 pub mod candidates;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use super::account_findings::{OpenLine, look_beside};
 use super::accounts::StatementAccount;
 use super::references::payouts_named;
 use crate::clock::Clock;
@@ -18,6 +19,7 @@ use crate::payment::moment::BusinessDate;
 use crate::payment::payout::PayoutState;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::records::callers::BY_ITSELF;
 use crate::store::records::statements::LinePlace;
 
 /// The most open lines of an account that are looked at together: two of them may fit one thing.
@@ -81,7 +83,7 @@ impl Matching {
         Self { store, clock }
     }
 
-    /// Looks at all open lines of an account. How many of them are matched now.
+    /// Looks at all open lines of an account, and at what it has otherwise. How many lines are matched now.
     ///
     /// # Errors
     /// When the store can't be read or written: what is matched stands.
@@ -115,6 +117,7 @@ impl Matching {
             }
         }
         let mut matched = 0;
+        let mut open = Vec::new();
         for (line, fits) in found {
             let is_shared = |candidate: &Candidate| {
                 wanted
@@ -122,16 +125,24 @@ impl Matching {
                     .is_some_and(|lines| *lines > 1)
             };
             let matching = verdict(&line, fits, is_shared);
-            if matching == line.matching {
-                continue;
+            if matching != line.matching {
+                let reason = match &matching {
+                    LineMatch::Matched { with, .. } => format!("it is {with}"),
+                    LineMatch::NotCounted | LineMatch::Open { .. } => String::new(),
+                };
+                let (by, at) = ((BY_ITSELF, reason.as_str()), self.clock.now());
+                let stands = self.store.set_line_match(line.id, &matching, by, at);
+                if !stands.await? {
+                    continue;
+                }
             }
-            let at = self.clock.now();
-            let stands = self.store.set_line_match(line.id, &matching, at).await?;
-            if stands && matches!(matching, LineMatch::Matched { .. }) {
+            if let LineMatch::Matched { .. } = matching {
                 matched += 1;
                 tracing::info!(account = %account.name, line.id = %line.id, ?matching, "A line of a bank statement is matched");
             }
+            open.extend(OpenLine::of(line, matching));
         }
+        look_beside(&self.store, account, &open, self.clock.now()).await?;
         Ok(matched)
     }
 
@@ -143,39 +154,17 @@ impl Matching {
         &self,
         line_id: BankLineId,
         with: Candidate,
-        operator: &str,
+        (operator, reason): (&str, &str),
     ) -> Result<BankLine, MatchError> {
-        let line = self.store.bank_line(line_id).await?;
-        let line = line.filter(|line| line.matching != LineMatch::NotCounted);
-        let line = line.ok_or(MatchError::NoLine(line_id))?;
-        let expected_minor = match with {
-            Candidate::Payout(id) => self.payout_minor(id, None, &line).await?,
-            Candidate::Settlement {
-                host_id,
-                date,
-                currency,
-            } => {
-                let days = self.store.funded_days(host_id, currency, date, date);
-                let day = days.await?.into_iter().next();
-                let is_it = currency == line.currency;
-                day.filter(|_| is_it).map(|day| due_minor(&day))
-            }
-        };
-        let expected_minor = expected_minor.ok_or(MatchError::NoCandidate(with))?;
-        let got_minor = line.amount_minor;
-        if got_minor != expected_minor {
-            return Err(MatchError::Amount {
-                expected_minor,
-                got_minor,
-            });
-        }
+        let (line, rule) = fitting_line(&self.store, line_id, with).await?;
         let matching = LineMatch::Matched {
             with,
-            rule: MatchRule::of(&with, got_minor),
+            rule,
             by: Some(operator.to_owned()),
         };
-        let at = self.clock.now();
-        match self.store.set_line_match(line_id, &matching, at).await? {
+        let (by, at) = ((operator, reason), self.clock.now());
+        let stands = self.store.set_line_match(line_id, &matching, by, at);
+        match stands.await? {
             true => Ok(BankLine { matching, ..line }),
             false => Err(MatchError::Taken {
                 line: line_id,
@@ -195,7 +184,7 @@ impl Matching {
         let named = payouts_named(line);
         for &id in &named {
             let candidate = Candidate::Payout(id);
-            match self.payout_minor(id, Some(account), line).await? {
+            match payout_minor(&self.store, id, Some(account), line).await? {
                 Some(minor) if minor == line.amount_minor => exactly.push(candidate),
                 Some(minor) => fits.nearly = Some((candidate, minor)),
                 None => {}
@@ -215,14 +204,10 @@ impl Matching {
                     }
                 };
                 let fitting = days.iter().filter(|day| {
-                    let due_minor = due_minor(day);
+                    let due_minor = day.due_minor();
                     due_minor == line.amount_minor && due_minor != 0
                 });
-                exactly.extend(fitting.map(|day| Candidate::Settlement {
-                    host_id: day.host_id,
-                    date: day.date,
-                    currency: day.currency,
-                }));
+                exactly.extend(fitting.map(FundedDay::candidate));
             }
         }
         for candidate in exactly {
@@ -234,36 +219,68 @@ impl Matching {
         }
         Ok(fits)
     }
+}
 
-    /// What a line has that is this payout or its return: of one that was sent, in the line's currency, of one of the
-    /// account's hosts.
-    async fn payout_minor(
-        &self,
-        id: PayoutId,
-        account: Option<&StatementAccount>,
-        line: &BankLine,
-    ) -> Result<Option<i64>, StoreError> {
-        let payout = self.store.payout_by_id(id).await?;
-        let payout = payout.filter(|payout| {
-            let is_sent = matches!(
-                payout.state,
-                PayoutState::Sent | PayoutState::Paid | PayoutState::Returned
-            );
-            let is_of_host = account.is_none_or(|account| account.hosts.contains(&payout.host_id));
-            is_sent && is_of_host && payout.amount.currency() == line.currency
+/// The line that a person says is this, and as what it is matched: it counts, and has that amount.
+///
+/// # Errors
+/// [`MatchError`].
+pub(super) async fn fitting_line(
+    store: &Store,
+    line_id: BankLineId,
+    with: Candidate,
+) -> Result<(BankLine, MatchRule), MatchError> {
+    let line = store.bank_line(line_id).await?;
+    let line = line.filter(|line| line.matching != LineMatch::NotCounted);
+    let line = line.ok_or(MatchError::NoLine(line_id))?;
+    let expected_minor = match with {
+        Candidate::Payout(id) => payout_minor(store, id, None, &line).await?,
+        Candidate::Settlement {
+            host_id,
+            date,
+            currency,
+        } => {
+            let days = store.funded_days(host_id, currency, date, date);
+            let day = days.await?.into_iter().next();
+            let is_it = currency == line.currency;
+            day.filter(|_| is_it).map(|day| day.due_minor())
+        }
+    };
+    let expected_minor = expected_minor.ok_or(MatchError::NoCandidate(with))?;
+    let got_minor = line.amount_minor;
+    if got_minor != expected_minor {
+        return Err(MatchError::Amount {
+            expected_minor,
+            got_minor,
         });
-        let minor = payout.map(|payout| payout.amount.amount_minor());
-        // It leaves the account, and its return comes back.
-        Ok(minor.map(|minor| if line.amount_minor < 0 { -minor } else { minor }))
     }
+    Ok((line, MatchRule::of(&with, got_minor)))
 }
 
-/// What a host pays for a day.
-const fn due_minor(day: &FundedDay) -> i64 {
-    day.net_minor.saturating_sub(day.kept_minor)
+/// What a line has that is this payout or its return: of one that was sent, in the line's currency, of one of the
+/// account's hosts.
+async fn payout_minor(
+    store: &Store,
+    id: PayoutId,
+    account: Option<&StatementAccount>,
+    line: &BankLine,
+) -> Result<Option<i64>, StoreError> {
+    let payout = store.payout_by_id(id).await?;
+    let payout = payout.filter(|payout| {
+        let is_sent = matches!(
+            payout.state,
+            PayoutState::Sent | PayoutState::Paid | PayoutState::Returned
+        );
+        let is_of_host = account.is_none_or(|account| account.hosts.contains(&payout.host_id));
+        is_sent && is_of_host && payout.amount.currency() == line.currency
+    });
+    let minor = payout.map(|payout| payout.amount.amount_minor());
+    // It leaves the account, and its return comes back.
+    Ok(minor.map(|minor| if line.amount_minor < 0 { -minor } else { minor }))
 }
 
-fn days_before(date: BusinessDate, days: u16) -> BusinessDate {
+/// So many days before a date.
+pub(super) fn days_before(date: BusinessDate, days: u16) -> BusinessDate {
     let before = date.date().checked_sub(time::Duration::days(days.into()));
     let before = before.unwrap_or(date.date());
     BusinessDate::new(before.year(), before.month().into(), before.day())

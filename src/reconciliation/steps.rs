@@ -4,10 +4,9 @@ use crate::ledger::account::AccountKind;
 use crate::ledger::journal::Journal;
 use crate::ledger::template::{CORRECTION_OF_MERCHANT, Posting};
 use crate::payment::discrepancy::{
-    Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Step, Stepped,
+    Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Found, ReportFinding, Step, Stepped,
 };
 use crate::payment::ids::{ImportId, SubjectId};
-use crate::payment::moment::UnixMillis;
 use crate::payment::settlement_import::{
     BY_HAND, DifferenceKind, ImportState, ItemReport, LineChange, LineOutcome, LineState,
     ReportedItem,
@@ -54,61 +53,83 @@ impl Discrepancies {
         for _ in 0..ATTEMPTS {
             let before = known(&self.store, id, None).await?;
             let after = before.step(step, by, alone_minor)?;
-            let line = self.line_change(&before, step).await?;
-            let at = self.clock.now();
-            let journal = journal(&before, &after, at)?;
             let change = DiscrepancyChange {
-                at,
+                at: self.clock.now(),
                 state: after.state,
                 actor: by.to_owned(),
                 reason: reason.to_owned(),
             };
-            let changed = self.store.change_discrepancy(
-                &before,
-                &after,
-                &change,
-                journal.as_ref(),
-                line.as_ref(),
-            );
-            if changed.await? {
+            let is_taken = match &before.found {
+                Found::InReport(found) => {
+                    let taken = self.take_in_report((&before, found), step, &after, &change);
+                    taken.await?
+                }
+                Found::OnAccount(found) => {
+                    let taken = self.take_on_account((&before, found), step, &after, &change);
+                    taken.await?
+                }
+            };
+            if is_taken {
                 tracing::info!(
-                    discrepancy.id = %id, kind = before.found.kind.name(), state = after.state.name(),
+                    discrepancy.id = %id, kind = before.found.kind_name(), state = after.state.name(),
                     operator = by, "Something was done about a discrepancy"
                 );
                 return Ok(());
-            }
-            let Some(line) = line else {
-                continue;
-            };
-            if !self.is_applied(before.import_id).await? {
-                return Err(not_applied());
-            }
-            // Where nobody else has taken a step, it is the line that can't be changed so.
-            let now = known(&self.store, id, None).await?;
-            if now.version == before.version {
-                return Err(match line {
-                    LineChange::Matched(_) => {
-                        let got =
-                            "one that another line has settled, or whose discrepancy was decided";
-                        DiscrepancyError::Taken { got: got.into() }
-                    }
-                    LineChange::Undone { .. } => DiscrepancyError::Funded,
-                });
             }
         }
         Err(DiscrepancyError::Busy)
     }
 
+    /// Takes a step of what is in a report. Whether it was taken: somebody else's may have come first.
+    async fn take_in_report(
+        &self,
+        (before, found): (&Discrepancy, &ReportFinding),
+        step: &Step,
+        after: &Stepped,
+        change: &DiscrepancyChange,
+    ) -> Result<bool, DiscrepancyError> {
+        let line = self.line_change((before, found), step).await?;
+        let journal = journal((before, found), after, change)?;
+        let changed =
+            self.store
+                .change_discrepancy(before, after, change, journal.as_ref(), line.as_ref());
+        if changed.await? {
+            return Ok(true);
+        }
+        let Some(line) = line else {
+            return Ok(false);
+        };
+        if !self.is_applied(found.import_id).await? {
+            return Err(not_applied());
+        }
+        // Where nobody else has taken a step, it is the line that can't be changed so.
+        let now = known(&self.store, &before.id, None).await?;
+        if now.version != before.version {
+            return Ok(false);
+        }
+        Err(match line {
+            LineChange::Matched(_) => {
+                let got = "one that another line has settled, or whose discrepancy was decided";
+                DiscrepancyError::Taken { got: got.into() }
+            }
+            LineChange::Undone { .. } => DiscrepancyError::Funded,
+        })
+    }
+
     /// What a step changes of what the discrepancy's line is about.
     async fn line_change(
         &self,
-        before: &Discrepancy,
+        (before, found): (&Discrepancy, &ReportFinding),
         step: &Step,
     ) -> Result<Option<LineChange>, DiscrepancyError> {
         match step {
-            Step::Found(subject) => self.matched(before, std::slice::from_ref(subject)).await,
-            Step::Split(subjects) => self.matched(before, subjects).await,
-            Step::Reopen => self.undone(before).await,
+            Step::Found(subject) => self.matched(found, std::slice::from_ref(subject)).await,
+            Step::Split(subjects) => self.matched(found, subjects).await,
+            Step::Matched(with) => {
+                let expected = "a capture or refund: the line is one of an acquirer's report";
+                Err(no_match(expected, with.to_string()))
+            }
+            Step::Reopen => self.undone(&before.id, found).await,
             _ => Ok(None),
         }
     }
@@ -116,11 +137,11 @@ impl Discrepancies {
     /// That the line is about these captures or refunds, which make up its amount.
     async fn matched(
         &self,
-        discrepancy: &Discrepancy,
+        found: &ReportFinding,
         subjects: &[SubjectId],
     ) -> Result<Option<LineChange>, DiscrepancyError> {
-        let (number, line) = self.open_line(discrepancy).await?;
-        if !self.is_applied(discrepancy.import_id).await? {
+        let (number, line) = self.open_line(found).await?;
+        if !self.is_applied(found.import_id).await? {
             return Err(not_applied());
         }
         if line.reject_code.is_some() {
@@ -129,7 +150,7 @@ impl Discrepancies {
         }
         let mut items = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            items.push(self.item_like(discrepancy, &line, *subject).await?);
+            items.push(self.item_like(found, &line, *subject).await?);
             self.may_be_found(*subject).await?;
         }
         let mut amounts = items.iter().map(|item| item.amount_minor);
@@ -171,17 +192,15 @@ impl Discrepancies {
     /// That what a person has matched is undone, where one has.
     async fn undone(
         &self,
-        discrepancy: &Discrepancy,
+        id: &str,
+        found: &ReportFinding,
     ) -> Result<Option<LineChange>, DiscrepancyError> {
-        let found = &discrepancy.found;
+        let (import_id, found) = (found.import_id, &found.difference);
         let (Some(state), Some(number)) = (open_state(found.kind), found.line) else {
             return Ok(None);
         };
-        let line = self
-            .store
-            .report_line(discrepancy.import_id, number)
-            .await?;
-        let changes = self.store.discrepancy_changes(&discrepancy.id).await?;
+        let line = self.store.report_line(import_id, number).await?;
+        let changes = self.store.discrepancy_changes(id).await?;
         let is_by_hand =
             |(_, outcome): &(String, LineOutcome)| outcome.rule.as_deref() == Some(BY_HAND);
         let matched = line.filter(is_by_hand).and(changes.last());
@@ -199,18 +218,16 @@ impl Discrepancies {
     /// The line that a discrepancy is about and nothing is matched with, and its number.
     async fn open_line(
         &self,
-        discrepancy: &Discrepancy,
+        found: &ReportFinding,
     ) -> Result<(i64, ReportLine), DiscrepancyError> {
-        let kind = discrepancy.found.kind;
-        let number = discrepancy
-            .found
-            .line
-            .filter(|_| open_state(kind).is_some());
+        let kind = found.difference.kind;
+        let number = found.difference.line;
+        let number = number.filter(|_| open_state(kind).is_some());
         let number = number.ok_or_else(|| {
             let expected = "a line that is ambiguous, or about no item";
             no_match(expected, kind.name().to_owned())
         })?;
-        let line = line_of(&self.store, discrepancy, number).await?;
+        let line = line_of(&self.store, found.import_id, number).await?;
         let (line, _) = line.ok_or_else(|| {
             let got = format!("none with the number {number}");
             no_match("a line that is kept as it came", got)
@@ -222,11 +239,11 @@ impl Discrepancies {
     /// report.
     async fn item_like(
         &self,
-        discrepancy: &Discrepancy,
+        found: &ReportFinding,
         line: &ReportLine,
         subject: SubjectId,
     ) -> Result<ReportedItem, DiscrepancyError> {
-        let host = &discrepancy.found.host_id;
+        let host = &found.difference.host_id;
         let item = self.store.item_of_subject(host, subject).await?;
         let item = item.ok_or_else(|| {
             let expected = "a capture or refund of this host that is settled with it";
@@ -243,7 +260,7 @@ impl Discrepancies {
             let got = format!("{:?}", item.kind);
             return Err(no_match("an item of the line's own kind", got));
         }
-        if let Some(import) = item.settled_by.filter(|it| *it != discrepancy.import_id) {
+        if let Some(import) = item.settled_by.filter(|it| *it != found.import_id) {
             let got = format!("one of {import}");
             return Err(DiscrepancyError::Taken { got });
         }
@@ -315,9 +332,9 @@ fn no_match(expected: &str, got: String) -> DiscrepancyError {
 
 /// The journal that corrects a discrepancy, or undoes what has corrected it.
 fn journal(
-    before: &Discrepancy,
+    (before, found): (&Discrepancy, &ReportFinding),
     after: &Stepped,
-    at: UnixMillis,
+    change: &DiscrepancyChange,
 ) -> Result<Option<Journal>, DiscrepancyError> {
     let moves = match (&after.moves, &before.correction) {
         (Some(moves), _) => Some(*moves),
@@ -331,16 +348,16 @@ fn journal(
         }
         (None, _) => None,
     };
-    let (Some((minor, bearer)), Some(merchant_id)) = (moves, before.found.merchant_id) else {
+    let (Some((minor, bearer)), Some(merchant_id)) = (moves, found.difference.merchant_id) else {
         return Ok(None);
     };
     let posting = Posting {
         source: format!("{}.{}", before.id, before.version.saturating_add(1)),
         merchant_id,
-        host_id: before.found.host_id,
-        at,
+        host_id: found.difference.host_id,
+        at: change.at,
     };
-    let currency = before.found.currency;
+    let currency = found.difference.currency;
     let journal = match bearer {
         Bearer::Merchant => posting.correction_of_merchant(currency, minor),
         Bearer::House => posting.correction(AccountKind::Receivable, currency, minor),

@@ -2,12 +2,13 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::admin_api::read::{business_date, host_id, page_token};
+use crate::admin_api::read::{bank_account, business_date, host_id, page_token};
 use crate::admin_api::show::discrepancy::discrepancy;
 use crate::admin_api::{gate, pb};
 use crate::grpc::page::page_size;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::{Findings, length_of};
+use crate::payment::account_finding::AccountFindingKind;
 use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::settlement_import::DifferenceKind;
 use crate::reconciliation::discrepancies::Discrepancies;
@@ -42,19 +43,29 @@ fn filter(
 ) -> Option<DiscrepancyFilter> {
     let host = optional(&request.host_id, |text| host_id(findings, text));
     let date = optional(&request.business_date, |text| business_date(findings, text));
-    let kind = optional(&request.kind, |text| {
-        let kind = DifferenceKind::from_discrepancy_name(text).ok_or_else(|| length_of(text));
-        findings.keep("kind", "the name of a kind, such as AMOUNT_DIFFERS", kind)
+    let account = optional(&request.account, |text| bank_account(findings, text));
+    let kinds = optional(&request.kind, |text| {
+        // A name may be of both books.
+        let in_report = DifferenceKind::from_discrepancy_name(text);
+        let on_account = AccountFindingKind::from_discrepancy_name(text);
+        let kinds = match (in_report, on_account) {
+            (None, None) => Err(length_of(text)),
+            kinds => Ok(kinds),
+        };
+        findings.keep("kind", "the name of a kind, such as AMOUNT_DIFFERS", kinds)
     });
     let state = optional(&request.state, |text| {
         let state = DiscrepancyState::from_name(text).ok_or_else(|| length_of(text));
         findings.keep("state", "the name of a state, such as OPEN", state)
     });
+    let (kind, account_kind) = kinds?.unwrap_or_default();
     Some(DiscrepancyFilter {
         is_open: !request.all && request.state.is_empty(),
         host_id: host?,
         business_date: date?,
-        kind: kind?,
+        kind,
+        account_kind,
+        account: account?,
         state: state?,
         ..DiscrepancyFilter::default()
     })

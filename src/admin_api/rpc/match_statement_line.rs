@@ -26,9 +26,10 @@ pub(super) async fn call(
         |(line_id, with)| format!("{line_id} {with}"),
     )?;
     let matching = Arc::clone(matching);
-    let operator = call.caller.name.clone();
+    let (operator, reason) = (call.caller.name.to_string(), call.asked.reason.clone());
     let effect = Box::pin(async move {
-        let matched = matching.by_hand(line_id, with, &operator).await;
+        let by = (operator.as_str(), reason.as_str());
+        let matched = matching.by_hand(line_id, with, by).await;
         let matched = matched.map_err(|error| refusal(&error))?;
         let answer = pb::MatchStatementLineResponse {
             line: Some(line(&matched)),

@@ -18,7 +18,10 @@ use pb::resolve_discrepancy_request::Step as Asked;
 
 /// The most captures and refunds that a line is split into.
 const MOST_PARTS: usize = 10;
-/// What names one.
+/// What a line may be about.
+const MATCHED: &str = "the id of a capture or refund; of a bank statement's line that of a payout, or the day of a host such \
+    as acquirer/2026-11-30/EUR";
+/// What names one of them.
 const SUBJECT: &str = "the id of a capture or refund";
 
 /// Answers the call.
@@ -59,9 +62,11 @@ fn step(findings: &mut Findings, request: &pb::ResolveDiscrepancyRequest) -> Opt
         Some(Asked::Assign(name)) => {
             return read::operator_name(findings, name).map(Step::Assign);
         }
-        Some(Asked::Match(subject)) => {
-            let subject = subject.parse().map_err(|_| length_of(subject));
-            return findings.keep("match", SUBJECT, subject).map(Step::Found);
+        Some(Asked::Match(what)) => {
+            let in_report = what.parse().map(Step::Found);
+            let step = in_report.or_else(|_| what.parse().map(Step::Matched));
+            let step = step.map_err(|_| length_of(what));
+            return findings.keep("match", MATCHED, step);
         }
         Some(Asked::Split(parts)) => return split(findings, &parts.subject_ids),
         Some(Asked::AskBank(true)) => Ok(Step::AskBank),
@@ -113,6 +118,7 @@ fn named(step: &Step) -> String {
         Step::Approve => "APPROVE".to_owned(),
         Step::Reopen => "REOPEN".to_owned(),
         Step::Found(subject) => format!("MATCH {subject}"),
+        Step::Matched(with) => format!("MATCH {with}"),
         Step::Split(subjects) => {
             let names: Vec<String> = subjects.iter().map(ToString::to_string).collect();
             format!("SPLIT {}", names.join(" "))

@@ -163,10 +163,14 @@ refusals! {
     /// A discrepancy has no amount, or no merchant, that a journal could correct.
     NotCorrectable = "NOT_CORRECTABLE", FailedPrecondition,
         "a journal can't correct this: both sides have no amounts of a known merchant that differ";
+    /// A discrepancy is on a bank account, for which the ledger has no account.
+    NotInLedger = "NOT_IN_LEDGER", FailedPrecondition,
+        "the ledger has no account for what is on a bank account, so no journal corrects it: match its line, or accept it";
     /// A line and a capture or refund don't go together.
     NoMatch = "NO_MATCH", FailedPrecondition,
         "the line is decided, or this capture or refund is not of its host, merchant, kind and currency, or its \
-         MISSING_AT_BANK is corrected or proposed to be: reopen that first";
+         MISSING_AT_BANK is corrected or proposed to be: reopen that first; a line of a bank statement is a payout that \
+         was sent, or a funded day, in its currency";
     /// No such bank account is configured.
     StatementAccountNotFound = "STATEMENT_ACCOUNT_NOT_FOUND", NotFound,
         "there is no bank account of this name in reconciliation.accounts of the configuration";

@@ -44,6 +44,7 @@ pub(super) fn show_list(found: &[pb::Discrepancy], as_json: bool) -> Result<(), 
     let mut table = table(&[
         "discrepancy",
         "date",
+        "account",
         "merchant",
         "kind",
         "ours",
@@ -62,6 +63,7 @@ pub(super) fn show_list(found: &[pb::Discrepancy], as_json: bool) -> Result<(), 
         table.add_row([
             one.discrepancy_id.clone(),
             one.business_date.clone(),
+            one.account.clone(),
             one.merchant_id.clone(),
             one.kind.clone(),
             side(one, &one.ours),
@@ -88,6 +90,9 @@ pub(super) fn show_all(found: Option<pb::Discrepancy>, as_json: bool) -> Result<
     for (what, value) in [
         ("of", &one.subject_id),
         ("with the RRN", &one.item_rrn),
+        ("missing", &one.missing),
+        ("line", &one.line_id),
+        ("statement", &one.statement_id),
         ("found by the rule", &one.rule),
         ("proposal", &one.proposal),
         ("corrected by the journal", &one.correction_id),
@@ -125,14 +130,20 @@ fn as_value(one: &pb::Discrepancy) -> Result<Value, CommandError> {
         })
         .collect();
     let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
-    let like = one
-        .candidates
-        .iter()
-        .filter_map(|like| like.split_once(':'));
-    let (subjects, rrns): (Vec<&str>, Vec<&str>) = like.unzip();
+    let names = one.candidates.iter().map(String::as_str);
+    // What a bank statement's line may be has no RRN.
+    let (subjects, rrns): (Vec<&str>, Vec<&str>) = match one.account.is_empty() {
+        true => names.filter_map(|like| like.split_once(':')).unzip(),
+        false => (names.collect(), Vec::new()),
+    };
     Ok(json!({
         "discrepancy_id": one.discrepancy_id,
+        "side": one.side,
         "import_id": one.import_id,
+        "account": one.account,
+        "statement_id": one.statement_id,
+        "line_id": one.line_id,
+        "missing": one.missing,
         "host_id": one.host_id,
         "business_date": one.business_date,
         "merchant_id": one.merchant_id,

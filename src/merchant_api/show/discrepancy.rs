@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
-use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, DiscrepancyState};
+use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, DiscrepancyState, Found};
 use crate::payment::ids::ImportId;
 use crate::payment::settlement_import::DifferenceKind;
-use crate::reconciliation::discrepancies::Followed;
-use crate::settlement::report::line::ReportLine;
+use crate::reconciliation::discrepancies::{Evidence, Followed};
 use crate::store::records::settlement::ReportRun;
 
 /// The name of the comparison with a report.
@@ -39,10 +38,8 @@ pub(crate) fn run(found: &ReportRun) -> pb::ReconciliationRun {
 /// A discrepancy with its evidence and what was done about it.
 pub(crate) fn followed(found: &Followed) -> pb::Discrepancy {
     let own = own_evidence(&found.discrepancy);
-    let line = found.line.as_ref();
-    let evidence = own
-        .into_iter()
-        .chain(line.map(|(file, line)| bank_evidence(file, line)));
+    let bank = found.line.as_ref().map(bank_evidence);
+    let evidence = own.into_iter().chain(bank);
     pb::Discrepancy {
         evidence: evidence.collect(),
         history: found.changes.iter().map(change).collect(),
@@ -53,7 +50,11 @@ pub(crate) fn followed(found: &Followed) -> pb::Discrepancy {
 /// A discrepancy without its evidence.
 pub(crate) fn discrepancy(found: &Discrepancy) -> pb::Discrepancy {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let about = &found.found;
+    let Found::InReport(in_report) = &found.found else {
+        // Nobody but operators sees what is on the house's accounts.
+        return pb::Discrepancy::default();
+    };
+    let about = &in_report.difference;
     let amount = |value: &Option<String>| {
         let minor = value.as_deref()?.parse().ok()?;
         Some(money(minor, about.currency))
@@ -64,7 +65,7 @@ pub(crate) fn discrepancy(found: &Discrepancy) -> pb::Discrepancy {
     };
     pb::Discrepancy {
         discrepancy_id: found.id.clone(),
-        run_id: run_id(found.import_id),
+        run_id: run_id(in_report.import_id),
         kind: kind(about.kind).into(),
         state: state(found.state).into(),
         subject_id: about
@@ -115,7 +116,7 @@ const fn is_of_amounts(kind: DifferenceKind) -> bool {
 }
 
 fn own_evidence(found: &Discrepancy) -> Option<pb::Evidence> {
-    let about = &found.found;
+    let about = &found.found.in_report()?.difference;
     let operation = about.operation_id?;
     let mut fields = BTreeMap::from([
         ("operation".to_owned(), operation.to_string()),
@@ -133,12 +134,12 @@ fn own_evidence(found: &Discrepancy) -> Option<pb::Evidence> {
     })
 }
 
-fn bank_evidence(file: &str, line: &ReportLine) -> pb::Evidence {
+fn bank_evidence(evidence: &Evidence) -> pb::Evidence {
     pb::Evidence {
         side: pb::EvidenceSide::Bank.into(),
-        file: file.to_owned(),
-        line: i64::try_from(line.number).unwrap_or(i64::MAX),
-        fields: line.shown(),
+        file: evidence.file.clone(),
+        line: evidence.number,
+        fields: evidence.fields.clone(),
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::payment::account_finding::{AccountFindingKind, OnAccount};
 use crate::payment::ids::{CaptureId, RefundId};
 
 const NOW: UnixMillis = UnixMillis::new(1_796_000_000_000);
@@ -8,9 +9,7 @@ fn discrepancy(kind: DifferenceKind, ours: &str, theirs: &str) -> Discrepancy {
     let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
     Discrepancy {
         id: "dis_1".into(),
-        import_id: ImportId::from_parts(NOW, [1; 10]),
-        item_rrn: None,
-        found: Difference {
+        found: in_report(Difference {
             kind,
             host_id: "acquirer".parse().unwrap(),
             business_date: "2026-11-29".parse().unwrap(),
@@ -25,7 +24,7 @@ fn discrepancy(kind: DifferenceKind, ours: &str, theirs: &str) -> Discrepancy {
             accepted_at: None,
             rule: Some("rrn".into()),
             candidates: Vec::new(),
-        },
+        }),
         found_at: NOW,
         state: DiscrepancyState::Open,
         owner: None,
@@ -35,6 +34,18 @@ fn discrepancy(kind: DifferenceKind, ours: &str, theirs: &str) -> Discrepancy {
         proposal: None,
         correction: None,
     }
+}
+
+fn in_report(difference: Difference) -> Found {
+    Found::InReport(ReportFinding {
+        import_id: ImportId::from_parts(NOW, [1; 10]),
+        item_rrn: None,
+        difference,
+    })
+}
+
+fn difference(of: &Discrepancy) -> Difference {
+    of.found.in_report().unwrap().difference.clone()
 }
 
 fn stepped(from: &Discrepancy, to: &Stepped) -> Discrepancy {
@@ -50,19 +61,19 @@ fn stepped(from: &Discrepancy, to: &Stepped) -> Discrepancy {
 fn a_correction_is_what_the_acquirer_owes_more() {
     use DifferenceKind as K;
     let refund = |found: Discrepancy| Discrepancy {
-        found: Difference {
+        found: in_report(Difference {
             subject_id: Some(SubjectId::Refund(RefundId::from_parts(NOW, [1; 10]))),
-            ..found.found.clone()
-        },
+            ..difference(&found)
+        }),
         ..found
     };
     let line = |kind, theirs| {
         let found = discrepancy(kind, "", theirs);
         Discrepancy {
-            found: Difference {
+            found: in_report(Difference {
                 subject_id: None,
-                ..found.found.clone()
-            },
+                ..difference(&found)
+            }),
             ..found
         }
     };
@@ -170,8 +181,13 @@ fn what_is_about_more_takes_a_second_person() {
     let alone = open.step(&end, "alice", 500).unwrap();
     assert_eq!(alone.state, DiscrepancyState::Corrected);
     // Of what has no known outcome all of it is at stake.
-    let mut not_known = open.clone();
-    not_known.found.rule = None;
+    let not_known = Discrepancy {
+        found: in_report(Difference {
+            rule: None,
+            ..difference(&open)
+        }),
+        ..open.clone()
+    };
     let proposed = not_known.step(&end, "alice", 499).unwrap();
     assert_eq!(proposed.state, DiscrepancyState::Proposed);
 
@@ -185,11 +201,43 @@ fn what_is_about_more_takes_a_second_person() {
     let proposed = currency.step(&accept, "alice", 1_000_000).unwrap();
     assert_eq!(proposed.state, DiscrepancyState::Proposed);
     let nobodys = Discrepancy {
-        found: Difference {
+        found: in_report(Difference {
             merchant_id: None,
-            ..open.found.clone()
-        },
+            ..difference(&open)
+        }),
         ..open
     };
     assert_eq!(nobodys.step(&end, "alice", 1), Err(StepRefused::NoMerchant));
+}
+
+/// What is on a bank account is decided as what reports have, and no journal corrects it.
+#[test]
+fn what_is_on_an_account_is_decided_alike_and_not_corrected() {
+    let day = "acquirer/2026-11-29/EUR".parse().unwrap();
+    let missing = Discrepancy {
+        found: Found::OnAccount(AccountFinding {
+            kind: AccountFindingKind::MissingAtBank,
+            account: "main".parse().unwrap(),
+            host_id: "acquirer".parse().ok(),
+            date: "2026-11-29".parse().unwrap(),
+            currency: "EUR".parse().unwrap(),
+            of: OnAccount::Missing(day),
+            ours: Some("-500".into()),
+            theirs: None,
+            candidates: Vec::new(),
+        }),
+        ..discrepancy(DifferenceKind::NotInReport, "", "")
+    };
+    let accept = Step::End(Ending::Accept);
+    let alone = missing.step(&accept, "alice", 500).unwrap();
+    assert_eq!(alone.state, DiscrepancyState::Accepted);
+    let proposed = missing.step(&accept, "alice", 499).unwrap();
+    assert_eq!(proposed.state, DiscrepancyState::Proposed);
+    for step in [
+        Step::End(Ending::Correct(Bearer::House)),
+        Step::Propose(Ending::Correct(Bearer::House)),
+    ] {
+        let refused = missing.step(&step, "alice", 500);
+        assert_eq!(refused, Err(StepRefused::NotInLedger));
+    }
 }

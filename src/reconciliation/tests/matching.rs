@@ -15,6 +15,9 @@ on_both!(
     what_fits_nothing_stays_open_and_a_match_books_nothing,
 );
 
+/// Who matches by hand, and why.
+const BY: (&str, &str) = ("anna", "told by telephone");
+
 fn day(number: u8) -> Candidate {
     Candidate::Settlement {
         host_id: host(),
@@ -67,7 +70,7 @@ async fn a_payout_is_matched_with_one_line_and_the_second_is_refused(database: T
         ours: Some("-10000".to_owned()),
     };
     assert_eq!(lines[0].matching, expected);
-    let refused = desk.matching.by_hand(lines[0].id, with, "anna").await;
+    let refused = desk.matching.by_hand(lines[0].id, with, BY).await;
     assert!(
         matches!(
             refused,
@@ -95,13 +98,13 @@ async fn a_payout_is_matched_with_one_line_and_the_second_is_refused(database: T
     assert_eq!(finding(&lines[2]), Some(LineFinding::LineUnmatched));
     // By hand the payout is not matched again, and neither is the line with anything else.
     for line in [&lines[1], &lines[2]] {
-        let refused = desk.matching.by_hand(line.id, with, "anna").await;
+        let refused = desk.matching.by_hand(line.id, with, BY).await;
         assert!(
             matches!(refused, Err(MatchError::Taken { .. })),
             "{refused:?}"
         );
     }
-    let nothing = desk.matching.by_hand(lines[2].id, day(9), "anna").await;
+    let nothing = desk.matching.by_hand(lines[2].id, day(9), BY).await;
     assert!(
         matches!(nothing, Err(MatchError::NoCandidate(_))),
         "{nothing:?}"
@@ -179,11 +182,7 @@ async fn the_money_of_a_day_is_matched_within_its_window(database: TestDatabase)
         .iter()
         .find(|line| line.amount_minor == 8_000)
         .unwrap();
-    let by_hand = desk
-        .matching
-        .by_hand(late.id, day(2), "anna")
-        .await
-        .unwrap();
+    let by_hand = desk.matching.by_hand(late.id, day(2), BY).await.unwrap();
     let expected = LineMatch::Matched {
         with: day(2),
         rule: MatchRule::Settlement,
@@ -215,11 +214,11 @@ async fn what_fits_two_things_is_left_to_an_operator(database: TestDatabase) {
     assert_eq!(lines[1].matching, ambiguous(&[day(3)]));
     assert_eq!(lines[2].matching, ambiguous(&[day(3)]));
     desk.matching
-        .by_hand(lines[1].id, day(3), "anna")
+        .by_hand(lines[1].id, day(3), BY)
         .await
         .unwrap();
     desk.matching
-        .by_hand(lines[0].id, day(2), "anna")
+        .by_hand(lines[0].id, day(2), BY)
         .await
         .unwrap();
     assert_eq!(desk.matching.look(&desk.account).await.unwrap(), 0);

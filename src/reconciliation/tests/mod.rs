@@ -18,6 +18,7 @@ use crate::random::Random;
 use crate::settlement::tests::payouts::folder;
 use crate::settlement::tests::{Scene, host};
 
+mod accounts;
 mod importing;
 mod matching;
 

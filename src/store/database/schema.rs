@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 32] = [
+const MIGRATIONS: [Migration; 33] = [
     Migration {
         version: 1,
         name: "payments",
@@ -183,6 +183,11 @@ const MIGRATIONS: [Migration; 32] = [
         version: 31,
         name: "list_indexes",
         text: include_str!("../../../migrations/0031_list_indexes.sql"),
+    },
+    Migration {
+        version: 33,
+        name: "account_discrepancies",
+        text: include_str!("../../../migrations/0033_account_discrepancies.sql"),
     },
     Migration {
         version: 34,

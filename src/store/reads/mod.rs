@@ -7,6 +7,7 @@ pub(in crate::store) mod by_ids;
 mod by_rrns;
 mod captures;
 pub mod events;
+mod expected_on_account;
 pub mod explain;
 pub mod explained_items;
 mod funded_days;

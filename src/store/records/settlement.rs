@@ -4,8 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::lists::InvalidCursor;
+use crate::payment::account_finding::AccountFindingKind;
 use crate::payment::discrepancy::DiscrepancyState;
-use crate::payment::ids::{BatchId, HostId, ImportId, PaymentId, PayoutId, SubjectId};
+use crate::payment::ids::{
+    BankAccountName, BatchId, HostId, ImportId, PaymentId, PayoutId, SubjectId,
+};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::reference::Rrn;
@@ -251,8 +254,12 @@ pub struct DiscrepancyFilter {
     pub host_id: Option<HostId>,
     /// Of this date.
     pub business_date: Option<BusinessDate>,
-    /// Of this kind.
+    /// Of this kind, in a report; where one of an account is named too, of either.
     pub kind: Option<DifferenceKind>,
+    /// Of this kind, on an account.
+    pub account_kind: Option<AccountFindingKind>,
+    /// Of this bank account.
+    pub account: Option<BankAccountName>,
     /// In this state.
     pub state: Option<DiscrepancyState>,
     /// Of this report.

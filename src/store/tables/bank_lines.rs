@@ -1,4 +1,5 @@
-//! The lines of statements, each once, and what they are matched with. Nothing is matched with two lines as the same.
+//! The lines of statements, each once, and what they are matched with (`line_matches`). Nothing is matched with two lines as
+//! the same.
 
 use std::collections::BTreeMap;
 
@@ -151,34 +152,31 @@ impl Store {
         let id = |row: &AnyRow| Columns::of(row, "bank_lines", "id")?.parsed("id");
         rows.first().map(id).transpose()
     }
+}
 
-    /// Records where an open line stands. Nothing is written where it is matched, or what it is matched with has another
-    /// line. Whether it stands there now.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn set_line_match(
-        &self,
-        id: BankLineId,
-        matching: &LineMatch,
-        at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let mut values: Vec<Value> = vec![id.to_string().into()];
-        values.extend(match_values(matching));
-        values.push(at.as_i64().into());
-        let set = Statement {
-            text: "UPDATE bank_lines SET state = $2, matched_with = $3, rule = $4, candidates = $5, finding = $6, \
-                ours = $7, matched_by = $8, matched_at_ms = CASE WHEN CAST($3 AS TEXT) IS NULL THEN NULL \
-                ELSE CAST($9 AS BIGINT) END WHERE id = $1 AND state IN ('UNMATCHED', 'AMBIGUOUS') \
-                AND (CAST($3 AS TEXT) IS NULL OR NOT EXISTS (SELECT 1 FROM bank_lines AS other \
-                    WHERE other.matched_with = $3 AND other.rule = $4))",
-            values,
-            returning: false,
-        };
-        self.inner.housekeeping.run(vec![set]).await?;
-        // It may have run twice.
-        let now = self.bank_line(id).await?;
-        Ok(now.is_some_and(|now| now.matching == *matching))
+/// The statement that says where an open line stands. Nothing is written where it is matched, or what it is matched with has
+/// another line, or where the discrepancy that is named has another version.
+pub(super) fn line_match(
+    id: BankLineId,
+    matching: &LineMatch,
+    at: UnixMillis,
+    discrepancy: Option<(&str, i64)>,
+) -> Statement {
+    let mut values: Vec<Value> = vec![id.to_string().into()];
+    values.extend(match_values(matching));
+    values.push(at.as_i64().into());
+    values.push(discrepancy.map(|(id, _)| id.to_owned()).into());
+    values.push(discrepancy.map(|(_, version)| version).into());
+    Statement {
+        text: "UPDATE bank_lines SET state = $2, matched_with = $3, rule = $4, candidates = $5, finding = $6, \
+            ours = $7, matched_by = $8, matched_at_ms = CASE WHEN CAST($3 AS TEXT) IS NULL THEN NULL \
+            ELSE CAST($9 AS BIGINT) END WHERE id = $1 AND state IN ('UNMATCHED', 'AMBIGUOUS') \
+            AND (CAST($3 AS TEXT) IS NULL OR NOT EXISTS (SELECT 1 FROM bank_lines AS other \
+                WHERE other.matched_with = $3 AND other.rule = $4)) \
+            AND (CAST($10 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM settlement_differences AS found \
+                WHERE found.id = $10 AND found.version = CAST($11 AS BIGINT)))",
+        values,
+        returning: false,
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use super::columns::Columns;
 use crate::payment::bank_statement::{Balance, BankStatement};
 use crate::payment::ids::{BankAccountName, BankStatementId};
+use crate::payment::moment::BusinessDate;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
@@ -171,6 +172,68 @@ impl Store {
         ];
         let rows = self.read(text, &values).await?;
         rows.first().map(bank_statement).transpose()
+    }
+
+    /// A statement by its name.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn bank_statement(
+        &self,
+        id: BankStatementId,
+    ) -> Result<Option<BankStatement>, StoreError> {
+        let text = "SELECT * FROM bank_statements WHERE id = $1";
+        let rows = self.read(text, &[id.to_string().into()]).await?;
+        rows.first().map(bank_statement).transpose()
+    }
+
+    /// The statements of an account that do not begin with what the one before them closed with, at most `limit`, going on
+    /// after `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn broken_bank_statements(
+        &self,
+        account: BankAccountName,
+        limit: usize,
+        after: Option<BankStatementId>,
+    ) -> Result<Vec<BankStatement>, StoreError> {
+        let text = "SELECT * FROM bank_statements WHERE account = $1 AND before_minor <> opening_minor AND id > $2 \
+            AND state = 'DONE' ORDER BY id LIMIT $3";
+        let values = [
+            account.as_str().into(),
+            after
+                .map_or_else(String::new, |after| after.to_string())
+                .into(),
+            i64::try_from(limit).unwrap_or(i64::MAX).into(),
+        ];
+        let rows = self.read(text, &values).await?;
+        rows.iter().map(bank_statement).collect()
+    }
+
+    /// From which date to which one the statements of an account that are in its chain are: the first and the last on which
+    /// one of them closed. None where there is none.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn statement_dates(
+        &self,
+        account: BankAccountName,
+    ) -> Result<Option<[BusinessDate; 2]>, StoreError> {
+        let first = "SELECT id, closing_date FROM bank_statements WHERE account = $1 AND place IS NOT NULL \
+            AND state = 'DONE' ORDER BY place LIMIT 1";
+        let last = "SELECT id, closing_date FROM bank_statements WHERE account = $1 AND place IS NOT NULL \
+            AND state = 'DONE' ORDER BY place DESC LIMIT 1";
+        let values = [account.as_str().into()];
+        let first = self.read(first, &values).await?;
+        let last = self.read(last, &values).await?;
+        let date = |rows: &[AnyRow]| {
+            let date = |row| Columns::of(row, "bank_statements", "id")?.parsed("closing_date");
+            rows.first().map(date).transpose()
+        };
+        Ok(date(&first)?
+            .zip(date(&last)?)
+            .map(|(first, last)| [first, last]))
     }
 
     /// The statements of a file, as they are recorded.

@@ -3,6 +3,7 @@
 use super::business_days::hold_positions;
 use super::report_lines::{no_line, said_of_item, what_a_line_says};
 use crate::payment::discrepancy::Discrepancy;
+use crate::payment::ids::ImportId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement_import::{BY_HAND, ItemReport, LineChange, LineOutcome};
 use crate::store::database::connection::Statement;
@@ -109,7 +110,13 @@ pub(super) fn line_change(
     change: &LineChange,
     (by, at): (&str, UnixMillis),
 ) -> Result<Vec<Statement>, StoreError> {
-    let import: Value = before.import_id.to_string().into();
+    let Some(found) = before.found.in_report() else {
+        return Err(StoreError::Invalid {
+            expected: "a discrepancy of a report",
+            got: before.id.clone(),
+        });
+    };
+    let import: Value = found.import_id.to_string().into();
     // Who applies the report, amends it or matches its lines holds its row.
     let mut statements = vec![Statement {
         text: "UPDATE settlement_imports SET applied_to = applied_to WHERE id = $1",
@@ -118,25 +125,30 @@ pub(super) fn line_change(
     }];
     match change {
         LineChange::Matched(items) => {
-            let matched = matched(engine, before, items, (by, at));
+            let matched = matched(engine, (before, found.import_id), items, (by, at));
             statements.extend(matched?);
         }
         LineChange::Undone {
             outcome,
             matched_at,
-        } => statements.extend(undone(before, outcome, *matched_at, (by, at))),
+        } => statements.extend(undone(
+            (before, found.import_id),
+            outcome,
+            *matched_at,
+            (by, at),
+        )),
     }
     Ok(statements)
 }
 
 /// Why what was missed is not any more, by which it is known again.
-fn reason(before: &Discrepancy, line: i64) -> Value {
-    format!("by hand: it is line {line} of {}", before.import_id).into()
+fn reason(import_id: ImportId, line: i64) -> Value {
+    format!("by hand: it is line {line} of {import_id}").into()
 }
 
 fn matched(
     engine: Engine,
-    before: &Discrepancy,
+    (before, import_id): (&Discrepancy, ImportId),
     items: &[ItemReport],
     (by, at): (&str, UnixMillis),
 ) -> Result<Vec<Statement>, StoreError> {
@@ -150,14 +162,14 @@ fn matched(
     let mut items: Vec<&ItemReport> = items.iter().collect();
     // Two people who match the same items wait for each other.
     items.sort_unstable_by_key(|item| item.operation_id);
-    let import: Value = before.import_id.to_string().into();
+    let import: Value = import_id.to_string().into();
     let names = || {
         let names = items.iter();
         names.map(|item| vec![item.operation_id.to_string().into()])
     };
     let step: [Value; 2] = [before.id.as_str().into(), before.version.into()];
     let rows = items.iter().map(|item| {
-        let said = said_of_item(before.import_id, item);
+        let said = said_of_item(import_id, item);
         [&step[..], &said].concat()
     });
     let mut statements = vec![hold(before)];
@@ -166,7 +178,7 @@ fn matched(
     statements.push(hold_positions());
     statements.extend(HELD_ITEMS.statements(engine, names().collect()));
     statements.extend(SETTLED_BY_HAND.statements(engine, rows.collect()));
-    let (line, reason): (Value, Value) = (first.line.into(), reason(before, first.line));
+    let (line, reason): (Value, Value) = (first.line.into(), reason(import_id, first.line));
     statements.push(Statement {
         text: "UPDATE report_lines SET state = 'MATCHED', operation_id = $3, rule = $4 WHERE import_id = $1 AND line = $2 \
             AND state IN ('AMBIGUOUS', 'UNKNOWN') AND EXISTS (SELECT 1 FROM settlement_items \
@@ -223,12 +235,12 @@ fn matched(
 }
 
 fn undone(
-    before: &Discrepancy,
+    (before, import_id): (&Discrepancy, ImportId),
     outcome: &LineOutcome,
     matched_at: UnixMillis,
     (by, at): (&str, UnixMillis),
 ) -> Vec<Statement> {
-    let line: Vec<Value> = vec![before.import_id.to_string().into(), outcome.number.into()];
+    let line: Vec<Value> = vec![import_id.to_string().into(), outcome.number.into()];
     let may: Vec<Value> = [before.id.as_str().into(), before.version.into()]
         .into_iter()
         .chain([matched_at.as_i64().into()])
@@ -238,7 +250,7 @@ fn undone(
         values: [line.clone(), may.clone(), more].concat(),
         returning: false,
     };
-    let reason = reason(before, outcome.number);
+    let reason = reason(import_id, outcome.number);
     vec![
         hold(before),
         hold_positions(),

@@ -1,5 +1,6 @@
 //! The tables: for each its columns, its rows as records, and the functions that read and write it.
 
+mod account_differences;
 pub(in crate::store) mod acts;
 pub(in crate::store) mod api_keys;
 pub(in crate::store) mod audit;
@@ -18,6 +19,7 @@ mod item_fees;
 pub(in crate::store) mod journals;
 pub(in crate::store) mod late_responses;
 pub(in crate::store) mod ledger_seals;
+mod line_matches;
 mod merchant_account_changes;
 mod merchant_terms;
 pub(in crate::store) mod merchants;

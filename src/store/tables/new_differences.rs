@@ -8,7 +8,7 @@ use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 
 /// By when a difference should be decided: two days after it was found, in milliseconds.
-const DUE_AFTER_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
+pub(super) const DUE_AFTER_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
 
 /// Differences of an import that has come as far as it was read, each under one more condition.
 macro_rules! differences_where {

@@ -1,18 +1,22 @@
 //! What the reports of banks have otherwise, and what is done about it. Each step is an event of the merchant, and what
 //! corrects one a journal at the position of that event. What is found, or ended by a report, has no position until it is
-//! told (`told_discrepancies`).
+//! told (`told_discrepancies`). What accounts have otherwise stands in the same rows (`account_differences`).
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::account_differences::account_finding;
 use super::business_days::hold_positions;
 use super::columns::Columns;
 use super::hand_matches::{hold, line_change};
 use super::journals::{NextPosition, next_position};
 use crate::ledger::journal::Journal;
-use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, DiscrepancyState, Stepped};
+use crate::payment::account_finding::AccountFindingKind;
+use crate::payment::discrepancy::{
+    Discrepancy, DiscrepancyChange, DiscrepancyState, Found, ReportFinding, Stepped,
+};
 use crate::payment::event_kind::EventKind;
-use crate::payment::ids::{HostId, MerchantId, OperationId};
+use crate::payment::ids::{BankAccountName, HostId, MerchantId, OperationId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement_import::{
     Difference, DifferenceKind, InvalidLikeItem, LikeItem, LineChange, SettlementImport,
@@ -47,7 +51,7 @@ impl Store {
     ) -> Result<Vec<(String, Difference)>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let text = "SELECT * FROM settlement_differences WHERE host_id = $1 AND business_date = $2 AND id > $3 \
-            ORDER BY id LIMIT $4";
+            AND import_id IS NOT NULL ORDER BY id LIMIT $4";
         let dated_after = after.strip_prefix(DATED);
         let mut found = Vec::new();
         if dated_after.is_none() {
@@ -107,7 +111,7 @@ impl Store {
         let accept = Statement {
             text: "UPDATE settlement_differences SET accepted_at_ms = $3, state = 'ACCEPTED', updated_at_ms = $3, \
                 version = version + 1, proposal = NULL, position = NULL WHERE host_id = $1 AND business_date = $2 \
-                AND accepted_at_ms IS NULL AND state <> 'PROPOSED'",
+                AND import_id IS NOT NULL AND accepted_at_ms IS NULL AND state <> 'PROPOSED'",
             values: vec![
                 host.as_str().into(),
                 date.to_string().into(),
@@ -119,7 +123,8 @@ impl Store {
             text: "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
                 SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', \
                 'the day is settled as it is: the audit trail says by whom' FROM settlement_differences \
-                WHERE host_id = $1 AND business_date = $2 AND accepted_at_ms IS NULL AND state <> 'PROPOSED' \
+                WHERE host_id = $1 AND business_date = $2 AND import_id IS NOT NULL AND accepted_at_ms IS NULL \
+                AND state <> 'PROPOSED' \
                 ON CONFLICT DO NOTHING",
             ..accept.clone()
         };
@@ -199,21 +204,26 @@ impl Store {
         let import = filter.import_id.map(|it| it.to_string());
         // Each has an index, of which one leads.
         let is_open = "state NOT IN ('ACCEPTED', 'CORRECTED')";
+        let account = filter.account.as_ref().map(BankAccountName::as_str);
         match (merchant, &import) {
             (Some(merchant), _) => walk.only("merchant_id =", Some(merchant.as_str())),
+            (None, _) if account.is_some() => walk.only("account =", account),
             (None, _) if filter.is_open => walk.only_where(is_open),
             (None, import) => walk.only("import_id =", import.as_deref()),
         }
         walk.after(after);
         let end = self.end_of_look(&mut walk).await?;
         walk.filtered("import_id", import);
+        walk.filtered("account", account);
         if filter.is_open {
             walk.only_where(is_open);
         }
         walk.filtered("host_id", filter.host_id.as_ref().map(HostId::as_str));
         let date = filter.business_date.map(|it| it.to_string());
         walk.filtered("business_date", date);
-        walk.only("kind =", filter.kind.map(DifferenceKind::name));
+        let account_kind = filter.account_kind.map(AccountFindingKind::name);
+        let kinds = filter.kind.map(DifferenceKind::name).into_iter();
+        walk.only_any("kind", &kinds.chain(account_kind).collect::<Vec<_>>());
         walk.only("state =", filter.state.map(DiscrepancyState::name));
         let subject = filter.subject_id.map(|it| it.to_string());
         walk.only("subject_id =", subject);
@@ -231,7 +241,7 @@ impl Store {
         Ok(page(items, page_size, name, end))
     }
 
-    /// Records a step, and what it changes of what the discrepancy's line is about. Nothing is written where the discrepancy
+    /// Records a step of what is in a report, and what it changes of what the discrepancy's line is about. Nothing is written where the discrepancy
     /// is not as `before` any more, or where that change can't be made. Whether it is recorded.
     ///
     /// # Errors
@@ -327,6 +337,7 @@ const AT_NEXT_POSITION: NextPosition = next_position!(
     date: "settlement_differences.business_date"
 );
 
+/// Where a discrepancy stands.
 fn state(columns: &Columns<'_>) -> Result<DiscrepancyState, StoreError> {
     let state = columns.text("state")?;
     DiscrepancyState::from_name(state)
@@ -336,11 +347,16 @@ fn state(columns: &Columns<'_>) -> Result<DiscrepancyState, StoreError> {
 /// A discrepancy from its row.
 pub(in crate::store) fn discrepancy(row: &AnyRow) -> Result<Discrepancy, StoreError> {
     let columns = Columns::of(row, "settlement_differences", "id")?;
-    let (id, found) = difference(row)?;
+    let found = match columns.optional_parsed("account")? {
+        Some(account) => Found::OnAccount(account_finding(&columns, account)?),
+        None => Found::InReport(ReportFinding {
+            import_id: columns.parsed("import_id")?,
+            item_rrn: columns.optional_parsed("item_rrn")?,
+            difference: difference(row)?.1,
+        }),
+    };
     Ok(Discrepancy {
-        id,
-        import_id: columns.parsed("import_id")?,
-        item_rrn: columns.optional_parsed("item_rrn")?,
+        id: columns.text("id")?.to_owned(),
         found,
         found_at: columns.moment("found_at_ms")?,
         state: state(&columns)?,

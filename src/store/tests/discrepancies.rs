@@ -58,7 +58,7 @@ impl Store {
                 host_id: host(),
                 at: NOW,
             };
-            let currency = before.found.currency;
+            let currency = before.found.currency();
             let journal = posting.correction(AccountKind::Receivable, currency, minor);
             journal.unwrap()
         });
@@ -83,9 +83,10 @@ async fn a_step_is_taken_once_with_its_event_and_its_journal(database: TestDatab
     let [found] = &store.listed(open.clone()).await[..] else {
         panic!("one discrepancy");
     };
-    assert_eq!(found.found, line.differences[0]);
+    let in_report = found.found.in_report().unwrap();
+    assert_eq!(in_report.difference, line.differences[0]);
     assert_eq!((found.state, found.version), (DiscrepancyState::Open, 1));
-    assert!(found.item_rrn.is_some() && found.due_at.is_some());
+    assert!(in_report.item_rrn.is_some() && found.due_at.is_some());
 
     let end = Step::End(Ending::Correct(Bearer::House));
     let corrected = found.step(&end, "alice", 1).unwrap();

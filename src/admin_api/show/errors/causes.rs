@@ -55,6 +55,7 @@ impl From<DiscrepancyError> for Refusal {
             DiscrepancyError::Refused(StepRefused::NoAmount | StepRefused::NoMerchant) => {
                 Self::NotCorrectable
             }
+            DiscrepancyError::Refused(StepRefused::NotInLedger) => Self::NotInLedger,
             DiscrepancyError::NoMatch { .. } => Self::NoMatch,
             DiscrepancyError::AmountDiffers { .. } => Self::MatchAmountDiffers,
             DiscrepancyError::Taken { .. } => Self::MatchTaken,

@@ -177,7 +177,10 @@ fn row(one: &pb::Discrepancy) -> Result<Row, CommandError> {
     let has_amounts = has_amounts(one);
     Ok(Row {
         id: one.discrepancy_id.clone(),
-        kind: one.kind.clone(),
+        kind: match one.account.as_str() {
+            "" => one.kind.clone(),
+            account => format!("{} on {account}", one.kind),
+        },
         ours: shown(&one.ours, has_amounts),
         theirs: shown(&one.theirs, has_amounts && !is_code(one)),
         line: match one.line {
@@ -213,6 +216,18 @@ mod tests {
         assert_eq!(second.done.len(), 0);
         let open = sheet.facts.iter().find(|(name, _)| *name == "not decided");
         assert_eq!(open.unwrap().1, "1");
+    }
+
+    /// What is on an account is on the sheet of its day too, and says so.
+    #[test]
+    fn a_discrepancy_of_an_account_names_it() {
+        let missing = pb::Discrepancy {
+            account: "main".into(),
+            missing: "acquirer/2026-11-27/EUR".into(),
+            ..missing()
+        };
+        let sheet = Sheet::of(&import(), &[missing]).unwrap();
+        assert_eq!(sheet.rows[0].kind, "MISSING_AT_BANK on main");
     }
 
     /// What the bank says of an outcome is its code, and no amount, whatever it looks like.

@@ -1,0 +1,226 @@
+//! What accounts have otherwise than payswitch, in the rows of what reports have otherwise (`settlement_differences`). It is of
+//! no merchant, so nobody is told, and no position is taken: payments do not wait for it.
+
+use super::columns::Columns;
+use super::new_differences::DUE_AFTER_MS;
+use crate::payment::account_finding::{AccountFinding, OnAccount};
+use crate::payment::bank_statement::Candidate;
+use crate::payment::ids::BankAccountName;
+use crate::payment::moment::UnixMillis;
+use crate::store::Store;
+use crate::store::database::connection::Statement;
+use crate::store::database::many_rows::ManyRows;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::records::callers::BY_ITSELF;
+
+/// The most findings that are recorded in one transaction.
+const RECORDED_AT_ONCE: usize = 128;
+
+/// Findings, each under one more condition, and what becomes of one that is there.
+macro_rules! found_where {
+    ($name:literal, $condition:literal, $there:literal) => {
+        ManyRows {
+            name: $name,
+            before: "WITH found (id, account, kind, host_id, business_date, currency, ours, theirs, line, rule, candidates, \
+                bank_line_id, statement_id, missing, found_at_ms, due_at_ms) AS (VALUES ",
+            row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
+                CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
+                CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
+            after: concat!(
+                ") INSERT INTO settlement_differences (id, account, kind, host_id, business_date, currency, ours, theirs, \
+                 line, rule, candidates, bank_line_id, statement_id, missing, found_at_ms, due_at_ms, updated_at_ms, \
+                 position) SELECT found.id, found.account, found.kind, found.host_id, found.business_date, \
+                 found.currency, found.ours, found.theirs, found.line, found.rule, found.candidates, \
+                 found.bank_line_id, found.statement_id, found.missing, found.found_at_ms, found.due_at_ms, \
+                 found.found_at_ms, 0 FROM found WHERE ",
+                $condition,
+                " ON CONFLICT ",
+                $there
+            ),
+            returning: "",
+        }
+    };
+}
+
+/// Of lines that are open, also of nobody who matches one meanwhile. One that is there says what is otherwise now.
+const OF_LINES: ManyRows = found_where!(
+    "findings of lines of accounts",
+    "EXISTS (SELECT 1 FROM bank_lines WHERE bank_lines.id = found.bank_line_id \
+     AND bank_lines.state IN ('UNMATCHED', 'AMBIGUOUS') /*POSTGRES FOR SHARE */)",
+    "(id) DO UPDATE SET kind = excluded.kind, host_id = excluded.host_id, business_date = excluded.business_date, \
+     ours = excluded.ours, rule = excluded.rule, candidates = excluded.candidates, \
+     updated_at_ms = excluded.updated_at_ms, version = settlement_differences.version + 1 \
+     WHERE settlement_differences.state NOT IN ('ACCEPTED', 'CORRECTED') \
+     AND (settlement_differences.kind <> excluded.kind \
+     OR COALESCE(settlement_differences.ours, '') <> COALESCE(excluded.ours, '') \
+     OR COALESCE(settlement_differences.candidates, '') <> COALESCE(excluded.candidates, ''))"
+);
+/// Of statements: what the one before it closed with may have changed, as long as they differ.
+const OF_STATEMENTS: ManyRows = found_where!(
+    "findings of statements of accounts",
+    "EXISTS (SELECT 1 FROM bank_statements WHERE bank_statements.id = found.statement_id \
+     AND bank_statements.before_minor <> bank_statements.opening_minor)",
+    "(id) DO UPDATE SET ours = excluded.ours, updated_at_ms = excluded.updated_at_ms, \
+     version = settlement_differences.version + 1 WHERE settlement_differences.state NOT IN ('ACCEPTED', 'CORRECTED') \
+     AND COALESCE(settlement_differences.ours, '') <> COALESCE(excluded.ours, '')"
+);
+/// Of what is missing: once, whatever became of it.
+const OF_WHAT_IS_MISSING: ManyRows = found_where!(
+    "findings of what accounts miss",
+    "NOT EXISTS (SELECT 1 FROM bank_lines WHERE bank_lines.matched_with = found.missing AND bank_lines.rule = found.rule)",
+    "DO NOTHING"
+);
+/// Holds those that are there: who decides on one, or matches its line, waits.
+const HELD: ManyRows = ManyRows {
+    name: "held findings of accounts",
+    before: "WITH found (id) AS (VALUES ",
+    row: "(CAST(? AS TEXT))",
+    after: ") UPDATE settlement_differences SET version = version WHERE id IN (SELECT id FROM found)",
+    returning: "",
+};
+
+impl Store {
+    /// Records what an account has otherwise. What is there already is said anew, unless it has ended.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn record_account_findings(
+        &self,
+        found: &[AccountFinding],
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let engine = self.inner.housekeeping.database.engine;
+        for found in found.chunks(RECORDED_AT_ONCE) {
+            let (mut lines, mut statements, mut missing) = (vec![], vec![], vec![]);
+            for one in found {
+                let rows = match one.of {
+                    OnAccount::Line { .. } => &mut lines,
+                    OnAccount::Statement(_) => &mut statements,
+                    OnAccount::Missing(_) => &mut missing,
+                };
+                rows.push(row(one, at));
+            }
+            let mut ids: Vec<String> = found.iter().map(|one| one.id(at)).collect();
+            ids.sort_unstable();
+            let ids = ids.into_iter().map(|id| vec![id.into()]);
+            let mut all = HELD.statements(engine, ids.collect());
+            all.extend(OF_LINES.statements(engine, lines));
+            all.extend(OF_STATEMENTS.statements(engine, statements));
+            all.extend(OF_WHAT_IS_MISSING.statements(engine, missing));
+            self.inner.housekeeping.run(all).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a discrepancy of an account by itself, unless somebody has taken a step meanwhile. Whether it has ended so.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn end_account_discrepancy(
+        &self,
+        (id, version): (&str, i64),
+        reason: &str,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let told = Statement {
+            text: "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
+                SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', CAST($4 AS TEXT), CAST($5 AS TEXT) \
+                FROM settlement_differences WHERE id = $1 AND version = $2 AND state NOT IN ('ACCEPTED', 'CORRECTED') \
+                ON CONFLICT DO NOTHING",
+            values: vec![
+                id.into(),
+                version.into(),
+                at.as_i64().into(),
+                BY_ITSELF.into(),
+                reason.into(),
+            ],
+            returning: false,
+        };
+        let ended = Statement {
+            text: "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
+                proposal = NULL, version = version + 1 WHERE id = $1 AND version = $2 \
+                AND state NOT IN ('ACCEPTED', 'CORRECTED')",
+            values: vec![id.into(), version.into(), at.as_i64().into()],
+            returning: false,
+        };
+        let held = HELD.statements(
+            self.inner.housekeeping.database.engine,
+            vec![vec![id.into()]],
+        );
+        let all = held.into_iter().chain([told, ended]).collect();
+        let ran = self.inner.housekeeping.run(all).await?;
+        Ok(ran.last().is_some_and(|ended| ended.rows_affected == 1))
+    }
+}
+
+fn row(found: &AccountFinding, at: UnixMillis) -> Vec<Value> {
+    let text = |value: Option<String>| Value::from(value);
+    let candidates: Vec<String> = found.candidates.iter().map(ToString::to_string).collect();
+    let candidates = (!candidates.is_empty()).then(|| candidates.join(" "));
+    let (line, statement, missing, number) = match found.of {
+        OnAccount::Line {
+            id,
+            statement_id,
+            number,
+        } => (
+            Some(id.to_string()),
+            Some(statement_id.to_string()),
+            None,
+            Some(number),
+        ),
+        OnAccount::Statement(id) => (None, Some(id.to_string()), None, None),
+        OnAccount::Missing(what) => (None, None, Some(what.to_string()), None),
+    };
+    vec![
+        found.id(at).into(),
+        found.account.as_str().into(),
+        Value::Static(found.kind.name()),
+        text(found.host_id.map(|host| host.to_string())),
+        found.date.to_string().into(),
+        found.currency.code().into(),
+        found.ours.clone().into(),
+        found.theirs.clone().into(),
+        number.into(),
+        text(found.rule().map(|rule| rule.name().to_owned())),
+        text(candidates),
+        text(line),
+        text(statement),
+        text(missing),
+        at.as_i64().into(),
+        at.plus_ms(DUE_AFTER_MS).as_i64().into(),
+    ]
+}
+
+/// What an account has otherwise, from the row of its discrepancy.
+pub(super) fn account_finding(
+    columns: &Columns<'_>,
+    account: BankAccountName,
+) -> Result<AccountFinding, StoreError> {
+    let statement_id = columns.optional_parsed("statement_id")?;
+    let of = match (columns.optional_parsed("bank_line_id")?, statement_id) {
+        (Some(id), Some(statement_id)) => OnAccount::Line {
+            id,
+            statement_id,
+            number: columns.integer("line")?,
+        },
+        (None, Some(id)) => OnAccount::Statement(id),
+        (_, None) => OnAccount::Missing(columns.parsed("missing")?),
+    };
+    let candidates = columns.optional_text("candidates")?.unwrap_or_default();
+    let candidates = candidates.split_whitespace().map(|name| {
+        let read = name.parse::<Candidate>();
+        read.map_err(|error| columns.corrupt("candidates", name, error))
+    });
+    Ok(AccountFinding {
+        kind: columns.variant("kind")?,
+        account,
+        host_id: columns.optional_parsed("host_id")?,
+        date: columns.parsed("business_date")?,
+        currency: columns.parsed("currency")?,
+        of,
+        ours: columns.optional_text("ours")?,
+        theirs: columns.optional_text("theirs")?,
+        candidates: candidates.collect::<Result<_, _>>()?,
+    })
+}
