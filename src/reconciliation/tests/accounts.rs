@@ -1,9 +1,10 @@
 //! What an account has otherwise is looked after like what a report has, and ends by itself when it is not so any more.
 
 use super::*;
-use crate::payment::account_finding::OnAccount;
+use crate::payment::account_finding::{OnAccount, discrepancy_of};
 use crate::payment::bank_statement::Candidate;
 use crate::payment::discrepancy::{Bearer, Discrepancy, DiscrepancyState, Ending, Found, Step};
+use crate::payment::ids::{CaptureId, SubjectId};
 use crate::reconciliation::discrepancies::{Discrepancies, DiscrepancyError};
 use crate::settlement::pain001::end_to_end_id;
 use crate::settlement::payouts::When;
@@ -165,35 +166,42 @@ async fn an_open_line_is_a_discrepancy_until_it_is_matched(database: TestDatabas
         history(&scene, &ambiguous.id).await,
         [("ACCEPTED", ANNA.0.to_owned(), ANNA.1.to_owned())]
     );
+    // By the line's name it is the same.
     let entries = [("50.00", "NOTPROVIDED", "the other one")];
     take(&desk, 2, "2026-11-05", ("37.66", "87.66"), &entries).await;
-    // Only one day was left.
+    let one = ("AMBIGUOUS", "ACCEPTED", None);
+    let charge = ("UNEXPECTED_LINE", "OPEN", None);
+    let other = [one.clone(), ("AMBIGUOUS", "OPEN", None), charge.clone()];
+    assert_eq!(shown(&decisions).await, other);
     let lines = desk.lines(&scene).await;
-    assert!(matches!(lines[2].matching, LineMatch::Matched { .. }));
-    let taken = [
-        ("AMBIGUOUS", "ACCEPTED", None),
-        ("UNEXPECTED_LINE", "OPEN", None),
-    ];
-    assert_eq!(shown(&decisions).await, taken);
+    let by_hand = desk.matching.by_hand(lines[2].id, day(1), ANNA).await;
+    by_hand.unwrap();
+    let both = [one.clone(), one.clone(), charge.clone()];
+    assert_eq!(shown(&decisions).await, both);
 
-    // What fits now is found by itself, and ends what was open.
+    // What fits only now is matched by itself, and ends what was open; what comes once more is found.
+    let entries = [("70.00", "NOTPROVIDED", "of a day that is not funded")];
+    let text = take(&desk, 3, "2026-11-06", ("87.66", "157.66"), &entries).await;
+    assert_eq!(shown(&decisions).await.len(), 4);
     scene.settle(3, 7_000).await;
-    let entries = [
-        ("70.00", "NOTPROVIDED", "one"),
-        ("70.00", "NOTPROVIDED", "two"),
-    ];
-    take(&desk, 3, "2026-11-06", ("87.66", "227.66"), &entries).await;
-    let lines = desk.lines(&scene).await;
-    let by_line = desk.matching.by_hand(lines[3].id, day(3), ANNA).await;
-    by_line.unwrap();
-    desk.matching.look(&desk.account).await.unwrap();
+    desk.take(&text).await;
+    let entries = [("70.00", "NOTPROVIDED", "once more")];
+    take(&desk, 4, "2026-11-07", ("157.66", "227.66"), &entries).await;
+    let line = desk.lines(&scene).await[3].clone();
     let ended = [
-        ("AMBIGUOUS", "ACCEPTED", None),
-        ("AMBIGUOUS", "ACCEPTED", None),
-        ("DUPLICATE_AT_BANK", "OPEN", Some(lines[3].id.to_string())),
-        ("UNEXPECTED_LINE", "OPEN", None),
+        one.clone(),
+        one,
+        ("DUPLICATE_AT_BANK", "OPEN", Some(line.id.to_string())),
+        ("UNEXPECTED_LINE", "ACCEPTED", None),
+        charge,
     ];
     assert_eq!(shown(&decisions).await, ended);
+    let of_line = discrepancy_of(&line.id.to_string());
+    let found = format!("it is {}", day(3));
+    assert_eq!(
+        history(&scene, &of_line).await,
+        [("ACCEPTED", "payswitch".to_owned(), found)]
+    );
     desk.close(scene).await;
 }
 
@@ -295,8 +303,7 @@ async fn what_is_decided_takes_two_people_above_a_limit_and_no_journal(database:
     let correct = Step::End(Ending::Correct(Bearer::House));
     let refused = taken(&small, &correct, ANNA).await.unwrap_err();
     assert!(refused.to_string().contains("ledger"), "{refused}");
-    let capture = crate::payment::ids::CaptureId::from_parts(NOW, [1; 10]);
-    let capture = crate::payment::ids::SubjectId::Capture(capture);
+    let capture = SubjectId::Capture(CaptureId::from_parts(NOW, [1; 10]));
     for step in [Step::Found(capture), Step::Split(vec![capture, capture])] {
         let refused = taken(&small, &step, ANNA).await;
         assert!(
@@ -450,10 +457,8 @@ async fn a_payout_is_missing_unless_a_line_is_about_it(database: TestDatabase) {
         shown(&decisions).await,
         [differs.clone(), missing("ACCEPTED")]
     );
-    // Nor is it missing where the line comes first, on an account of its own.
-    scene.store.close().await;
     std::fs::remove_dir_all(orders).unwrap();
-    std::fs::remove_dir_all(&desk.folder).unwrap();
+    desk.close(scene).await;
 }
 
 async fn findings_of_an_account_hold_back_no_batch_and_are_in_no_report(database: TestDatabase) {
@@ -477,7 +482,7 @@ async fn findings_of_an_account_hold_back_no_batch_and_are_in_no_report(database
     assert_eq!(accepted, Ok(0));
     // Nobody is told, and no position is taken.
     let before = store.last_position().await.unwrap();
-    store.try_to_tell_discrepancies().await.unwrap();
+    store.tell_discrepancies().await;
     let [one] = &all(&decisions).await[..] else {
         panic!("one discrepancy");
     };

@@ -7,11 +7,13 @@ use crate::payment::account_finding::{AccountFinding, OnAccount};
 use crate::payment::bank_statement::Candidate;
 use crate::payment::ids::BankAccountName;
 use crate::payment::moment::UnixMillis;
+use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::reads::by_ids::IDS;
 use crate::store::records::callers::BY_ITSELF;
 
 /// The most findings that are recorded in one transaction.
@@ -91,6 +93,7 @@ impl Store {
         at: UnixMillis,
     ) -> Result<(), StoreError> {
         let engine = self.inner.housekeeping.database.engine;
+        let found = self.not_known(found, at).await?;
         for found in found.chunks(RECORDED_AT_ONCE) {
             let (mut lines, mut statements, mut missing) = (vec![], vec![], vec![]);
             for one in found {
@@ -111,6 +114,39 @@ impl Store {
             self.inner.housekeeping.run(all).await?;
         }
         Ok(())
+    }
+
+    /// Those of these that are not there, or are otherwise there: an account may have many lines that nobody knows.
+    async fn not_known<'f>(
+        &self,
+        found: &'f [AccountFinding],
+        at: UnixMillis,
+    ) -> Result<Vec<&'f AccountFinding>, StoreError> {
+        let ids = found.iter().map(|one| one.id(at)).collect();
+        let text = format!(
+            "SELECT id, kind, ours, candidates, state FROM settlement_differences WHERE id {IDS}"
+        );
+        let mut known = HashMap::default();
+        for row in &self.of_ids(&text, ids).await? {
+            let columns = Columns::of(row, "settlement_differences", "id")?;
+            let said = [
+                columns.text("kind")?.to_owned(),
+                columns.optional_text("ours")?.unwrap_or_default(),
+                columns.optional_text("candidates")?.unwrap_or_default(),
+            ];
+            let is_final = matches!(columns.text("state")?, "ACCEPTED" | "CORRECTED");
+            known.insert(columns.text("id")?.to_owned(), (said, is_final));
+        }
+        let is_known = |one: &&AccountFinding| {
+            let said = [
+                one.kind.name().to_owned(),
+                one.ours.clone().unwrap_or_default(),
+                candidates(one).unwrap_or_default(),
+            ];
+            let there = known.get(&one.id(at));
+            there.is_some_and(|(there, is_final)| *is_final || *there == said)
+        };
+        Ok(found.iter().filter(|one| !is_known(one)).collect())
     }
 
     /// Ends a discrepancy of an account by itself, unless somebody has taken a step meanwhile. Whether it has ended so.
@@ -154,10 +190,14 @@ impl Store {
     }
 }
 
+/// What a line may be about, as one text; none where that is nothing.
+fn candidates(found: &AccountFinding) -> Option<String> {
+    let names: Vec<String> = found.candidates.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
 fn row(found: &AccountFinding, at: UnixMillis) -> Vec<Value> {
     let text = |value: Option<String>| Value::from(value);
-    let candidates: Vec<String> = found.candidates.iter().map(ToString::to_string).collect();
-    let candidates = (!candidates.is_empty()).then(|| candidates.join(" "));
     let (line, statement, missing, number) = match found.of {
         OnAccount::Line {
             id,
@@ -183,7 +223,7 @@ fn row(found: &AccountFinding, at: UnixMillis) -> Vec<Value> {
         found.theirs.clone().into(),
         number.into(),
         text(found.rule().map(|rule| rule.name().to_owned())),
-        text(candidates),
+        text(candidates(found)),
         text(line),
         text(statement),
         text(missing),

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use super::make::{COMMITTED, METHOD, NOW, intent};
 use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, config_on_a_wire};
 use super::{fails, on_both};
-use crate::payment::ids::{BatchId, PayoutId};
+use crate::payment::ids::{BatchId, ImportId, PayoutId};
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationState, SuspendReason};
 use crate::store::Store;
@@ -151,6 +151,46 @@ async fn what_version_28_has_funded_is_paid_by_its_payout_and_not_told() {
             [(payout(1), vec![first])]
         );
         assert_eq!(store.batches_to_tell(10).await, Ok(vec![]));
+        store.close().await;
+    }
+}
+
+/// What reports had otherwise before accounts had discrepancies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_version_31_has_found_is_as_it_was() {
+    for database in [
+        TestDatabase::empty_sqlite(),
+        TestDatabase::empty_postgres().await,
+    ] {
+        make_version(&database, 31).await;
+        let import = ImportId::from_parts(NOW, [1; 10]);
+        database
+            .execute(&format!(
+                "INSERT INTO settlement_differences (id, import_id, kind, host_id, business_date, currency, ours, theirs, \
+                 line, found_at_ms, rule, state, owner, due_at_ms, updated_at_ms, version, position) VALUES ('dis_1', \
+                 '{import}', 'AMOUNT_DIFFERS', 'acquirer', '2026-11-01', 'EUR', '100', '101', 2, 5, 'rrn', \
+                 'ASSIGNED', 'alice', 6, 7, 3, 9)"
+            ))
+            .await;
+        migrate(&database.config).await.unwrap();
+        let store = database.open().await;
+        let found = store.discrepancy("dis_1", None).await.unwrap().unwrap();
+        let in_report = found.found.in_report().unwrap();
+        assert_eq!(in_report.import_id, import);
+        let difference = &in_report.difference;
+        let sides = (difference.ours.as_deref(), difference.theirs.as_deref());
+        assert_eq!(
+            (sides, difference.line),
+            ((Some("100"), Some("101")), Some(2))
+        );
+        assert_eq!((found.state.name(), found.version), ("ASSIGNED", 3));
+        let moments = [Some(found.found_at), found.due_at, Some(found.updated_at)];
+        let expected = [5, 6, 7].map(|it| Some(UnixMillis::new(it)));
+        assert_eq!(moments, expected);
+        assert_eq!(
+            found.owner.map(|it| it.to_string()).as_deref(),
+            Some("alice")
+        );
         store.close().await;
     }
 }
