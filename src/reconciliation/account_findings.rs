@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use super::accounts::StatementAccount;
-use super::statement_matching::days_before;
 use crate::payment::account_finding::{AccountFinding, AccountFindingKind, OnAccount, found_in};
 use crate::payment::bank_statement::{BankLine, BankStatement, Candidate, LineFinding, LineMatch};
 use crate::payment::discrepancy::{Discrepancy, Found};
@@ -224,9 +223,9 @@ async fn record_missing(
         return Ok(());
     };
     let from = first
-        .max(days_before(last, LOOK_BACK_DAYS))
+        .max(last.days_before(LOOK_BACK_DAYS))
         .max(gap.unwrap_or(first));
-    let before = days_before(last, account.window_days);
+    let before = last.days_before(account.window_days);
     for host in &account.hosts {
         let days = store.days_without_line(*host, account.currency, (from, before));
         let missing: Vec<_> = (days.await?.iter())

@@ -193,7 +193,7 @@ impl Matching {
         // No bank writes the reference of a payout to what it pays for a day.
         let date = line.booking_date.or(line.value_date);
         if let Some(to) = date.filter(|_| named.is_empty()) {
-            let from = days_before(to, account.window_days);
+            let from = to.days_before(account.window_days);
             for host in &account.hosts {
                 let key = (*host, to);
                 let days = match days.entry(key) {
@@ -277,13 +277,6 @@ async fn payout_minor(
     let minor = payout.map(|payout| payout.amount.amount_minor());
     // It leaves the account, and its return comes back.
     Ok(minor.map(|minor| if line.amount_minor < 0 { -minor } else { minor }))
-}
-
-/// So many days before a date.
-pub(super) fn days_before(date: BusinessDate, days: u16) -> BusinessDate {
-    let before = date.date().checked_sub(time::Duration::days(days.into()));
-    let before = before.unwrap_or(date.date());
-    BusinessDate::new(before.year(), before.month().into(), before.day())
 }
 
 /// What a line wants of a candidate: two lines may have a payout, and its return.
