@@ -365,7 +365,7 @@ mod tests {
             "payswitch_calls_total{method=\"S/Pay\",code=\"INTERNAL\"} 0",
             "payswitch_call_own_seconds_count{method=\"S/Pay\"} 1",
             "payswitch_call_bank_seconds_count{method=\"S/Pay\"} 1",
-            "payswitch_call_bank_seconds_bucket{le=\"0.064\",method=\"S/Pay\"} 1",
+            "payswitch_call_bank_seconds_bucket{le=\"0.05\",method=\"S/Pay\"} 1",
             "payswitch_bound_reached_total{bound=\"reads\"} 0",
             "payswitch_bound_reached_total{bound=\"calls\"} 2",
             "# TYPE payswitch_lines gauge",
