@@ -1,7 +1,8 @@
 //! What banks say of the money, compared with what payswitch has.
 //!
 //! - [`report_imports`]: takes in a bank's report, and finds the item of each line. [`given_report`]: what comes of that, and
-//!   why it may not be applied. `report_reading`: the file itself; `report_cycles`: one of several. `report_items`: what its lines may be about, looked up.
+//!   why it may not be applied. `report_reading`: the file itself; `report_cycles`: one of several. `report_chunks`: its lines as
+//!   they come, some at a time. `report_items`: what they may be about, looked up.
 //! - [`rules`]: how lines find their items, as data; [`candidates`]: the items that lines may be about; `matching`, stage by
 //!   stage. [`findings`]: what comes of it. `kept_fees`: the fees of matched
 //!   lines, beside what is agreed.
@@ -25,6 +26,7 @@ pub mod given_report;
 mod kept_fees;
 mod matching;
 pub mod references;
+mod report_chunks;
 mod report_cycles;
 pub mod report_imports;
 mod report_items;

@@ -9,11 +9,12 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 use super::discrepancies::Discrepancies;
-use super::findings::{as_they_come, not_in_report, of_open_lines};
+use super::findings::{not_in_report, of_open_lines};
 use super::given_report::{GivenReport, ImportError, Imported};
+use super::report_chunks::ReportChunks;
 use super::report_cycles::{cycle_of, last_of_all, missing_beside};
 use super::report_items::{ReportItems, of};
-use super::report_reading::{LINES_AT_ONCE, check, hand_out};
+use super::report_reading::{check, hand_out};
 use super::reported_ends::ReportedEnds;
 use super::rules::MatchRules;
 use crate::clock::Clock;
@@ -22,11 +23,9 @@ use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::operations::machine::Operations;
 use crate::payment::ids::{HostId, ImportId, MerchantId};
-use crate::payment::settlement_import::{
-    AppliedLines, ImportState, KeptLine, ReportCycle, SettlementImport,
-};
+use crate::payment::settlement_import::{ImportState, ReportCycle, SettlementImport};
 use crate::random::Random;
-use crate::settlement::chargebacks::{Chargebacks, NewChargeback, Recorded};
+use crate::settlement::chargebacks::Chargebacks;
 use crate::settlement::funding::report_rule;
 use crate::settlement::host_files::HostFiles;
 use crate::settlement::report::file_format::ReportFormat;
@@ -39,9 +38,11 @@ use crate::store::records::settlement::ItemPlace;
 const OPEN_AT_ONCE: usize = 20_000;
 /// The open items of its merchant that they are compared with.
 const ITEMS_AT_ONCE: usize = 50_000;
+/// The items that a report does not have which are recorded in one transaction.
+const MISSING_AT_ONCE: usize = 256;
 /// How many days before the report an item may be that it brings late.
 const LATE_DAYS: u16 = 30;
-/// How often other nodes may be first with the same lines.
+/// How often other imports may be first with the same items.
 const ATTEMPTS: u32 = 5;
 
 /// Takes in reports.
@@ -51,8 +52,8 @@ pub struct ReportImports {
     files: Arc<HostFiles>,
     clock: Arc<dyn Clock>,
     random: Random,
-    chargebacks: Chargebacks,
-    items: ReportItems,
+    chunks: ReportChunks,
+    items: Arc<ReportItems>,
     folder: PathBuf,
     rules: Arc<MatchRules>,
     /// The same for lines and items of which not all are looked at.
@@ -108,9 +109,18 @@ impl ReportImports {
             clock: Arc::clone(&clock),
             random: random.clone(),
         };
-        let items = ReportItems {
+        let items = Arc::new(ReportItems {
             store: store.clone(),
             ends,
+        });
+        let rules = Arc::new(MatchRules::standard());
+        let chunks = ReportChunks {
+            store: store.clone(),
+            items: Arc::clone(&items),
+            rules: Arc::clone(&rules),
+            files: Arc::clone(&files),
+            chargebacks,
+            clock: Arc::clone(&clock),
         };
         Self {
             store,
@@ -118,10 +128,10 @@ impl ReportImports {
             files,
             clock,
             random,
-            chargebacks,
+            chunks,
             items,
             folder,
-            rules: Arc::new(MatchRules::standard()),
+            rules,
             careful: Arc::new(MatchRules::standard().careful()),
             discrepancies,
             corrections,
@@ -288,12 +298,10 @@ impl ReportImports {
         }
         let file = spool.open();
         let file = file.map_err(|error| ImportError::Interrupted(error.to_string()))?;
-        let (chunks, mut read) = mpsc::channel(2);
-        let reading = spawn_blocking(move || hand_out(&format, file, &chunks));
-        let mut position = 0_i64;
-        while let Some(lines) = read.recv().await {
-            position = self.apply_chunk(&mut import, position, &lines).await?;
-        }
+        let (chunks, read) = mpsc::channel(2);
+        let at_once = self.store.report_lines_at_once();
+        let reading = spawn_blocking(move || hand_out(&format, file, at_once, &chunks));
+        self.chunks.apply(&mut import, read).await?;
         let reading = reading.await;
         reading.map_err(|error| ImportError::Interrupted(error.to_string()))??;
         self.decide_open_lines(&import).await?;
@@ -359,70 +367,6 @@ impl ReportImports {
         Ok(Some(last.id).filter(|id| *id != import.id))
     }
 
-    /// Applies those of these lines that are not applied yet. They come after the first `position` lines; gives how many
-    /// have come with them.
-    async fn apply_chunk(
-        &self,
-        import: &mut SettlementImport,
-        position: i64,
-        lines: &[ReportLine],
-    ) -> Result<i64, ImportError> {
-        let end = position.saturating_add(i64::try_from(lines.len()).unwrap_or(i64::MAX));
-        for _ in 0..ATTEMPTS {
-            let skipped = import.applied_to.saturating_sub(position);
-            let skipped = usize::try_from(skipped).unwrap_or(0);
-            let Some(left) = lines.get(skipped..).filter(|left| !left.is_empty()) else {
-                return Ok(end);
-            };
-            let of_date = self.with_chargebacks(import, left).await?;
-            let now = self.clock.now();
-            let kept = left.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
-            if self.store.apply_lines(import, &kept, &of_date, now).await? {
-                FaultPoint::ReportLines.pass();
-                import.applied_to = end;
-                import.matched = import.matched.saturating_add(of_date.matched);
-                return Ok(end);
-            }
-            *import = self.recorded(import).await?;
-            if import.state == ImportState::Amended {
-                break;
-            }
-        }
-        let amended = "another report came in its place, or another node applies it";
-        Err(ImportError::Interrupted(amended.to_owned()))
-    }
-
-    /// What these lines come to, once their chargebacks are recorded.
-    async fn with_chargebacks(
-        &self,
-        import: &SettlementImport,
-        lines: &[ReportLine],
-    ) -> Result<AppliedLines, ImportError> {
-        let mut was_known = false;
-        loop {
-            let (applied, chargebacks) = self.comparison(import, lines).await?;
-            match self.chargebacks.record(import, &chargebacks).await? {
-                Recorded::Now => {}
-                // Another node has recorded them meanwhile, and may have applied the lines too.
-                Recorded::Before if !was_known => was_known = true,
-                Recorded::Before | Recorded::Nothing => return Ok(applied),
-            }
-        }
-    }
-
-    async fn comparison(
-        &self,
-        import: &SettlementImport,
-        lines: &[ReportLine],
-    ) -> Result<(AppliedLines, Vec<NewChargeback>), ImportError> {
-        let fees = self.files.fees(import.host_id).map(Arc::as_ref);
-        let mut items = self.items.of_lines(import, lines).await?;
-        self.items.add_brands(fees, &mut items).await?;
-        let merchants = self.items.merchants_of(import, lines).await?;
-        let of = of(import, &merchants, fees);
-        Ok(as_they_come(of, &self.rules, lines, items))
-    }
-
     /// Decides what the lines are that were open when they came, one acceptor after the other.
     async fn decide_open_lines(&self, import: &SettlementImport) -> Result<(), ImportError> {
         let (mut before, mut rounds) = (Vec::new(), 0);
@@ -476,7 +420,7 @@ impl ReportImports {
             let (host, date) = (&import.host_id, import.business_date);
             let items = self
                 .store
-                .unsettled_items_of_day(host, date, LINES_AT_ONCE, &after);
+                .unsettled_items_of_day(host, date, MISSING_AT_ONCE, &after);
             let items = items.await?;
             let Some(last) = items.last() else {
                 return Ok(());
@@ -487,15 +431,4 @@ impl ReportImports {
             self.store.add_differences(import, &missing, now).await?;
         }
     }
-}
-
-/// A line as it is kept.
-fn kept(line: &ReportLine) -> Result<KeptLine, ImportError> {
-    let said = serde_json::to_string(line);
-    Ok(KeptLine {
-        number: i64::try_from(line.number).unwrap_or(i64::MAX),
-        acceptor: line.acceptor.clone(),
-        currency: line.currency,
-        said: said.map_err(|error| ImportError::Interrupted(error.to_string()))?,
-    })
 }

@@ -12,9 +12,6 @@ use crate::settlement::report::file_format::ReportFormat;
 use crate::settlement::report::line::ReportLine;
 use crate::settlement::spool::Spool;
 
-/// The lines that are applied in one transaction, so that payments don't wait for more.
-pub(super) const LINES_AT_ONCE: usize = 256;
-
 /// What the first reading of a report finds.
 pub(super) struct Checked {
     pub(super) lines: i64,
@@ -56,15 +53,16 @@ pub(super) async fn check(
     checked.map_err(|error| ImportError::Interrupted(error.to_string()))?
 }
 
-/// Reads a report that was checked, and hands its lines out. Nobody may want them any more.
+/// Reads a report that was checked, and hands its lines out, `at_once` together. Nobody may want them any more.
 pub(super) fn hand_out(
     format: &ReportFormat,
     file: std::fs::File,
+    at_once: usize,
     chunks: &mpsc::Sender<Vec<ReportLine>>,
 ) -> Result<(), ImportError> {
     let mut lines = format.read(file)?;
     loop {
-        let chunk: Result<Vec<_>, _> = lines.by_ref().take(LINES_AT_ONCE).collect();
+        let chunk: Result<Vec<_>, _> = lines.by_ref().take(at_once).collect();
         let chunk = chunk?;
         if chunk.is_empty() || chunks.blocking_send(chunk).is_err() {
             return Ok(());

@@ -25,7 +25,10 @@ use crate::sales::sale;
 use bulk::Bulk;
 use sold::{Made, Numbers, ReportForm};
 
-on_both_engines!(a_large_report_takes_little_memory_and_finds_each_item);
+on_both_engines!(
+    a_large_report_takes_little_memory_and_finds_each_item,
+    a_line_that_comes_again_while_the_first_is_written_settles_nothing,
+);
 
 /// Lines of a day, and of all days before: unless `RECONCILED_LINES` and `RECONCILED_HISTORY` say otherwise.
 const LINES: u64 = 2_000;
@@ -84,6 +87,33 @@ async fn a_large_report_takes_little_memory_and_finds_each_item(engine: Engine) 
     stage.print(lines, history, (first, second));
 }
 
+/// The bank has a line once more, and rejects it there. Both are near each other, and are not written together: while the
+/// first is being written, the second is compared.
+async fn a_line_that_comes_again_while_the_first_is_written_settles_nothing(engine: Engine) {
+    let folder = TempFolder::new("lines-again");
+    let scene = Scene::set_with(engine, &folder, &reporting_profile()).await;
+    let stage = Stage {
+        engine,
+        scene: &scene,
+        bulk: Bulk::new(engine),
+    };
+    let (made, form) = stage.first_day().await;
+    made.merchants(&scene.database).await;
+    let numbers = Numbers::new(1, 1_100);
+    let date = stage.open_date().await;
+    let business_date = date.parse().expect("a date");
+    made.open_items(&scene.database, numbers, business_date)
+        .await;
+    let files = form.write(&scene.at(""), numbers, &date, Some((1_000, 1_030)));
+    let gateway = scene.gateway("gateway", None).await;
+    stage.end_day(&date).await;
+    let done = stage.import(&files.report).await;
+    let (counted, matched) = (&done["line_count"], &done["matched_count"]);
+    assert_eq!((counted, matched), (&json!(1_101), &json!(1_100)), "{done}");
+    assert_eq!(done["differences"], json!({"DUPLICATE_LINE": 1}), "{done}");
+    stop(gateway).await;
+}
+
 struct Stage<'a> {
     engine: Engine,
     scene: &'a Scene,
@@ -124,7 +154,7 @@ impl Stage<'_> {
         let business_date: BusinessDate = date.parse().expect("a date");
         made.open_items(database, numbers, business_date).await;
         made.tidy(database).await;
-        let files = form.write(&self.scene.at(""), numbers, &date);
+        let files = form.write(&self.scene.at(""), numbers, &date, None);
         let gateway = self.scene.gateway("gateway", None).await;
         self.end_day(&date).await;
         let began = Instant::now();

@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 33] = [
+const MIGRATIONS: [Migration; 34] = [
     Migration {
         version: 1,
         name: "payments",
@@ -183,6 +183,11 @@ const MIGRATIONS: [Migration; 33] = [
         version: 31,
         name: "list_indexes",
         text: include_str!("../../../migrations/0031_list_indexes.sql"),
+    },
+    Migration {
+        version: 32,
+        name: "settled_lines",
+        text: include_str!("../../../migrations/0032_settled_lines.sql"),
     },
     Migration {
         version: 33,

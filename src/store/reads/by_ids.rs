@@ -4,6 +4,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::store::Store;
+use crate::store::database::engine::Engine;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::lists::MAX_PAGE_SIZE;
@@ -34,6 +35,9 @@ impl Store {
                 got: text.to_owned(),
             });
         }
+        // A number is a name to SQLite's driver, whose search for names takes the square of their count.
+        let is_plain = others.is_empty() && text.matches(IDS).count() == 1;
+        let has_numbers = self.inner.engine == Engine::Postgres || !is_plain;
         let values: Vec<Value> = ids.into_iter().map(Into::into).collect();
         let mut found = Vec::new();
         for values in values.chunks(MAX_PAGE_SIZE) {
@@ -42,7 +46,10 @@ impl Store {
             let last = values.last().into_iter().cycle();
             let named = values.iter().chain(last).take(places);
             let values: Vec<Value> = others.iter().chain(named).cloned().collect();
-            let numbered = (others.len() + 1..=values.len()).map(|place| format!("${place}"));
+            let numbered = (others.len() + 1..=values.len()).map(|place| match has_numbers {
+                true => format!("${place}"),
+                false => "?".to_owned(),
+            });
             let numbered: Vec<String> = numbered.collect();
             let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
             found.extend(self.read(AssertSqlSafe(text), &values).await?);

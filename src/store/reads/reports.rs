@@ -11,6 +11,7 @@ use crate::payment::record::CardBrand;
 use crate::payment::reference::Rrn;
 use crate::payment::settlement::ItemKind;
 use crate::payment::settlement_import::ReportedItem;
+use crate::random::HashSet;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -21,12 +22,37 @@ use crate::store::tables::columns::Columns;
 use crate::store::tables::payments::card_brand;
 use crate::store::tables::settlement_items::item_kind;
 
-/// What [`reported_item`] needs.
-const ITEM: &str = "items.operation_id, items.subject_id, items.merchant_id, items.currency, items.kind, \
-    items.amount_minor, items.business_date, items.settled_by, items.acquirer_reference, own.rrn AS own_rrn, \
-    own.state_detail, original.state_detail AS original_detail, items.payment_id, \
-    CASE WHEN items.kind = 'CHARGEBACK' THEN (SELECT captured_minor - captured_pending_minor - refunded_minor \
-        - disputed_minor FROM payments WHERE payments.id = items.payment_id) END AS left_minor";
+/// What [`reported_item`] needs of an item itself.
+macro_rules! of_item {
+    () => {
+        "items.operation_id, items.subject_id, items.merchant_id, items.currency, items.kind, items.amount_minor, \
+         items.business_date, items.settled_by, items.acquirer_reference, items.payment_id, \
+         CASE WHEN items.kind = 'CHARGEBACK' THEN (SELECT captured_minor - captured_pending_minor - refunded_minor \
+             - disputed_minor FROM payments WHERE payments.id = items.payment_id) END AS left_minor, \
+         original.state_detail AS original_detail"
+    };
+}
+
+/// What [`reported_item`] needs, where `own` is the operation of the item.
+const ITEM: &str = concat!(of_item!(), ", own.rrn AS own_rrn, own.state_detail");
+
+/// The items of payments that have an operation with some RRN. Most are found by their own: those are not looked up once
+/// more. The date and the host are no conditions that an index could have: the payment's few items are looked at.
+const FOUND_ITEMS: &str = concat!(
+    "SELECT found.rrn AS found_by, found.kind AS found_kind, items.host_id, ",
+    of_item!(),
+    ", COALESCE(own.rrn, found.rrn) AS own_rrn, COALESCE(own.state_detail, found.state_detail) AS state_detail \
+     FROM operations AS found JOIN settlement_items AS items ON items.payment_id = found.payment_id \
+     LEFT JOIN operations AS own ON own.id = CASE WHEN items.operation_id <> found.id THEN items.operation_id END \
+     LEFT JOIN operations AS original \
+     ON original.id = CASE WHEN own.id IS NULL THEN found.original_id ELSE own.original_id END \
+     WHERE COALESCE(items.business_date, '') <> '' AND found.rrn IN (ids)"
+);
+
+/// How many items of a day are looked at for those that are not settled.
+const LOOKED_AT_ONCE: i64 = 20_000;
+/// How many RRNs are looked up together.
+const RRNS_AT_ONCE: usize = 256;
 
 impl Store {
     /// The items of a host whose payments have an operation with one of these RRNs, in a day each: once for each kind of
@@ -39,22 +65,24 @@ impl Store {
         host: &HostId,
         rrns: &[Rrn],
     ) -> Result<Vec<ReportedItem>, StoreError> {
-        // The date and the host are no conditions that an index could have: the payment's few items are looked at.
-        let text = format!(
-            "SELECT DISTINCT found.rrn AS found_by, found.kind AS found_kind, items.host_id, {ITEM} FROM operations AS found \
-             JOIN settlement_items AS items ON items.payment_id = found.payment_id \
-             JOIN operations AS own ON own.id = items.operation_id \
-             LEFT JOIN operations AS original ON original.id = own.original_id \
-             WHERE COALESCE(items.business_date, '') <> '' AND found.rrn {IDS}"
-        );
-        let rrns = rrns.iter().map(ToString::to_string).collect();
-        let rows = self.of_ids(&text, rrns).await?;
         let of_host = |row: &&AnyRow| {
             Columns::of(row, "settlement_items", "operation_id")
                 .and_then(|columns| Ok(columns.text("host_id")? == host.as_str()))
                 .unwrap_or(true)
         };
-        rows.iter().filter(of_host).map(reported_item).collect()
+        let (mut items, mut known) = (Vec::with_capacity(rrns.len()), HashSet::default());
+        // Few at a time: whatever else this thread has to do waits while rows are read.
+        for rrns in rrns.chunks(RRNS_AT_ONCE) {
+            let rrns = rrns.iter().map(ToString::to_string).collect();
+            let rows = self.of_ids(FOUND_ITEMS, rrns).await?;
+            for row in rows.iter().filter(of_host) {
+                let item = reported_item(row)?;
+                if known.insert((item.operation_id, item.found_by, item.found_kind)) {
+                    items.push(item);
+                }
+            }
+        }
+        Ok(items)
     }
 
     /// The brands of the cards of payments.
@@ -87,14 +115,24 @@ impl Store {
         (from, to): (BusinessDate, BusinessDate),
         limit: usize,
     ) -> Result<Vec<ReportedItem>, StoreError> {
+        // What is open of a day whose report is applied is marked. Of other days all items are looked at.
         let text = format!(
-            "SELECT own.rrn AS found_by, own.kind AS found_kind, payments.merchant_reference, {ITEM} FROM settlement_items AS items \
+            "SELECT own.rrn AS found_by, own.kind AS found_kind, payments.merchant_reference, {ITEM} FROM ( \
+                 SELECT missed.operation_id, missed.business_date FROM settlement_items AS missed \
+                 WHERE missed.missed = 1 AND missed.settled_by IS NULL AND missed.host_id = $1 \
+                 AND missed.merchant_id = $2 AND missed.business_date >= $3 AND missed.business_date <= $4 \
+                 UNION ALL SELECT open.operation_id, open.business_date FROM business_days AS days \
+                 JOIN settlement_items AS open ON open.host_id = days.host_id AND open.business_date = days.business_date \
+                 WHERE days.host_id = $1 AND days.business_date >= $3 AND days.business_date <= $4 \
+                 AND open.merchant_id = $2 AND open.settled_by IS NULL AND COALESCE(open.missed, 0) <> 1 \
+                 AND NOT EXISTS (SELECT 1 FROM settlement_imports AS imports WHERE imports.host_id = days.host_id \
+                     AND imports.business_date = days.business_date AND imports.kind = 'REPORT' AND imports.state = 'DONE') \
+                 ORDER BY business_date DESC, operation_id LIMIT $5) AS found \
+             JOIN settlement_items AS items ON items.operation_id = found.operation_id \
              JOIN operations AS own ON own.id = items.operation_id \
              LEFT JOIN operations AS original ON original.id = own.original_id \
              JOIN payments ON payments.id = items.payment_id \
-             WHERE items.settled_by IS NULL AND items.business_date IS NOT NULL AND items.host_id = $1 \
-             AND items.merchant_id = $2 AND items.business_date >= $3 AND items.business_date <= $4 \
-             ORDER BY items.business_date DESC, items.operation_id LIMIT $5"
+             ORDER BY items.business_date DESC, items.operation_id"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut found = Vec::new();
@@ -155,24 +193,49 @@ impl Store {
         after: &ItemPlace,
     ) -> Result<Vec<ReportedItem>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let text = format!(
-            "SELECT own.rrn AS found_by, own.kind AS found_kind, {ITEM} FROM settlement_items AS items \
-             JOIN operations AS own ON own.id = items.operation_id \
-             LEFT JOIN operations AS original ON original.id = own.original_id \
-             WHERE items.host_id = $1 AND items.business_date = $2 AND items.settled_by IS NULL \
-             AND (items.merchant_id, items.currency, items.subject_id) > ($3, $4, $5) \
-             ORDER BY items.merchant_id, items.currency, items.subject_id LIMIT $6"
-        );
-        let values = [
-            host.as_str().into(),
-            date.to_string().into(),
+        // Most of a day is settled: a bounded number of its items are looked at in turn.
+        let end = "SELECT merchant_id, currency, subject_id FROM settlement_items WHERE host_id = $1 \
+            AND business_date = $2 AND (merchant_id, currency, subject_id) > ($3, $4, $5) \
+            ORDER BY merchant_id, currency, subject_id LIMIT 1 OFFSET $6";
+        let place = |row: &AnyRow| {
+            let columns = Columns::of(row, "settlement_items", "subject_id")?;
+            let texts =
+                ["merchant_id", "currency", "subject_id"].map(|column| columns.text(column));
+            let [merchant, currency, subject] = texts;
+            Ok::<[Value; 3], StoreError>([merchant?.into(), currency?.into(), subject?.into()])
+        };
+        let day: [Value; 2] = [host.as_str().into(), date.to_string().into()];
+        let mut from: [Value; 3] = [
             after.merchant_id.as_str().into(),
             after.currency.as_str().into(),
             after.subject_id.as_str().into(),
-            limit.into(),
         ];
-        let rows = self.read(sqlx::AssertSqlSafe(text), &values).await?;
-        rows.iter().map(reported_item).collect()
+        loop {
+            let values = [&day[..], &from, &[LOOKED_AT_ONCE.into()]].concat();
+            let rows = self.read(end, &values).await?;
+            let end = rows.first().map(place).transpose()?;
+            let (to, bound) = match &end {
+                Some(end) => (
+                    &end[..],
+                    "AND (items.merchant_id, items.currency, items.subject_id) <= ($7, $8, $9)",
+                ),
+                None => (&[][..], ""),
+            };
+            let text = format!(
+                "SELECT own.rrn AS found_by, own.kind AS found_kind, {ITEM} FROM settlement_items AS items \
+                 JOIN operations AS own ON own.id = items.operation_id \
+                 LEFT JOIN operations AS original ON original.id = own.original_id \
+                 WHERE items.host_id = $1 AND items.business_date = $2 AND items.settled_by IS NULL \
+                 AND (items.merchant_id, items.currency, items.subject_id) > ($3, $4, $5) {bound} \
+                 ORDER BY items.merchant_id, items.currency, items.subject_id LIMIT $6"
+            );
+            let values = [&day[..], &from, &[limit.into()], to].concat();
+            let rows = self.read(sqlx::AssertSqlSafe(text), &values).await?;
+            match end {
+                Some(end) if rows.is_empty() => from = end,
+                _ => return rows.iter().map(reported_item).collect(),
+            }
+        }
     }
 
     /// The reports that are applied of the hosts that a merchant has batches with, by their names, at most `limit` (1 to
@@ -244,11 +307,13 @@ impl Store {
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn reported_fees(&self, import: ImportId) -> Result<Vec<ReportedFees>, StoreError> {
-        let text = "SELECT currency, COUNT(*) AS items, COUNT(reject_code) AS rejected, \
-            CAST(COALESCE(SUM(interchange_minor), 0) AS BIGINT) AS interchange_minor, \
-            CAST(COALESCE(SUM(scheme_fee_minor), 0) AS BIGINT) AS scheme_fee_minor, \
-            CAST(COALESCE(SUM(commission_minor), 0) AS BIGINT) AS commission_minor \
-            FROM settlement_items WHERE settled_by = $1 GROUP BY currency ORDER BY currency";
+        let text = "SELECT items.currency, COUNT(*) AS items, COUNT(items.reject_code) AS rejected, \
+            CAST(COALESCE(SUM(items.interchange_minor), 0) AS BIGINT) AS interchange_minor, \
+            CAST(COALESCE(SUM(items.scheme_fee_minor), 0) AS BIGINT) AS scheme_fee_minor, \
+            CAST(COALESCE(SUM(items.commission_minor), 0) AS BIGINT) AS commission_minor \
+            FROM settled_lines AS settled JOIN settlement_items AS items ON items.operation_id = settled.operation_id \
+            AND items.settled_by = settled.import_id WHERE settled.import_id = $1 \
+            GROUP BY items.currency ORDER BY items.currency";
         let rows = self.read(text, &[import.to_string().into()]).await?;
         let fees = |row: &AnyRow| {
             let columns = Columns::of(row, "settlement_items", "currency")?;

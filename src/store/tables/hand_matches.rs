@@ -2,6 +2,7 @@
 
 use super::business_days::hold_positions;
 use super::report_lines::{no_line, said_of_item, what_a_line_says};
+use super::settled_lines::{NEW_SETTLED_LINES, no_settled_line, of_line, settled_line};
 use crate::payment::discrepancy::Discrepancy;
 use crate::payment::ids::ImportId;
 use crate::payment::moment::UnixMillis;
@@ -59,17 +60,6 @@ const SETTLED_BY_HAND: ManyRows = ManyRows {
     returning: "",
 };
 
-/// Items that the line $2 of the import $1 has.
-macro_rules! of_line {
-    ($what:literal) => {
-        concat!(
-            "SELECT ",
-            $what,
-            " FROM settlement_items AS items WHERE items.settled_by = $1 AND items.settled_line = $2"
-        )
-    };
-}
-
 /// Whether what a person has matched with the line $2 of the import $1 may be undone, by a step of the discrepancy $3 from
 /// the version $4: as long as no fee was charged, and nothing funded, since it was matched at $5.
 macro_rules! may_undo {
@@ -78,10 +68,11 @@ macro_rules! may_undo {
             AND report_lines.rule = 'by-hand') \
         AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $1 AND settlement_imports.state = 'DONE') \
         AND EXISTS (SELECT 1 FROM settlement_differences AS stepped WHERE stepped.id = $3 AND stepped.version = $4) \
-        AND NOT EXISTS (SELECT 1 FROM settlement_items AS paid JOIN settlement_batches AS batches \
-            ON batches.host_id = paid.host_id AND batches.business_date = paid.business_date \
+        AND NOT EXISTS (SELECT 1 FROM settled_lines AS of_line JOIN settlement_items AS paid \
+            ON paid.operation_id = of_line.operation_id AND paid.settled_by = of_line.import_id \
+            AND paid.settled_line = of_line.line JOIN settlement_batches AS batches ON batches.host_id = paid.host_id AND batches.business_date = paid.business_date \
             AND batches.merchant_id = paid.merchant_id AND batches.currency = paid.currency \
-            WHERE paid.settled_by = $1 AND paid.settled_line = $2 AND (batches.fees_at_ms >= $5 \
+            WHERE of_line.import_id = $1 AND of_line.line = $2 AND (batches.fees_at_ms >= $5 \
                 OR batches.funded_at_ms >= $5 OR (batches.fees_at_ms IS NULL AND batches.fees_to IS NOT NULL)))"
     };
 }
@@ -178,6 +169,8 @@ fn matched(
     statements.push(hold_positions());
     statements.extend(HELD_ITEMS.statements(engine, names().collect()));
     statements.extend(SETTLED_BY_HAND.statements(engine, rows.collect()));
+    let lines = items.iter().map(|item| settled_line(import_id, item));
+    statements.extend(NEW_SETTLED_LINES.statements(engine, lines.collect()));
     let (line, reason): (Value, Value) = (first.line.into(), reason(import_id, first.line));
     statements.push(Statement {
         text: "UPDATE report_lines SET state = 'MATCHED', operation_id = $3, rule = $4 WHERE import_id = $1 AND line = $2 \
@@ -286,15 +279,18 @@ fn undone(
             concat!(
                 "UPDATE settlement_items SET ",
                 no_line!(),
-                " WHERE settled_by = $1 AND settled_line = $2 AND ",
+                " WHERE operation_id IN (",
+                of_line!("items.operation_id"),
+                ") AND ",
                 may_undo!()
             ),
             Vec::new(),
         ),
+        no_settled_line(line.clone()),
         Statement {
             text: "UPDATE report_lines SET state = $3, operation_id = $4, rule = $5 WHERE import_id = $1 AND line = $2 \
-                AND rule = 'by-hand' AND NOT EXISTS (SELECT 1 FROM settlement_items WHERE settled_by = $1 \
-                    AND settled_line = $2)",
+                AND rule = 'by-hand' AND NOT EXISTS (SELECT 1 FROM settled_lines WHERE settled_lines.import_id = $1 \
+                    AND settled_lines.line = $2)",
             values: line
                 .into_iter()
                 .chain([

@@ -3,6 +3,7 @@
 mod account_differences;
 pub(in crate::store) mod acts;
 pub(in crate::store) mod api_keys;
+mod applied_lines;
 pub(in crate::store) mod audit;
 mod bank_lines;
 mod bank_statements;
@@ -38,6 +39,7 @@ mod risk_counts;
 mod sealing_keys;
 pub(in crate::store) mod sequences;
 mod settled_events;
+mod settled_lines;
 pub(in crate::store) mod settlement_batches;
 pub(in crate::store) mod settlement_differences;
 mod settlement_files;

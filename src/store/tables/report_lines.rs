@@ -15,13 +15,31 @@ use crate::store::error::StoreError;
 use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::records::settlement::KeptReportLine;
 
+/// Whether the import of these rows, which are all of one, has come as far as it was read: found out once for all of them.
+macro_rules! as_it_was_read {
+    ($rows:literal) => {
+        concat!(
+            "(SELECT COUNT(*) FROM settlement_imports AS held WHERE held.id = (SELECT MAX(import_id) FROM ",
+            $rows,
+            ") AND held.applied_to = (SELECT MAX(applied_to) FROM ",
+            $rows,
+            ") AND held.clears = 0 AND held.state IN ('RECEIVED', 'APPLYING')) = 1"
+        )
+    };
+}
+
 /// Lines that have come.
 pub(super) const NEW_LINES: ManyRows = ManyRows {
     name: "new report lines",
-    before: "INSERT INTO report_lines (import_id, line, acceptor, currency, said, state, operation_id, rule) VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
-        CAST(? AS TEXT), CAST(? AS TEXT))",
-    after: " ON CONFLICT DO NOTHING",
+    before: "WITH new (applied_to, import_id, line, acceptor, currency, said, state, operation_id, rule) AS (VALUES ",
+    row: "(CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
+        CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
+    after: concat!(
+        ") INSERT INTO report_lines (import_id, line, acceptor, currency, said, state, operation_id, rule) \
+         SELECT import_id, line, acceptor, currency, said, state, operation_id, rule FROM new WHERE ",
+        as_it_was_read!("new"),
+        " ON CONFLICT DO NOTHING"
+    ),
     returning: "",
 };
 
@@ -34,8 +52,8 @@ pub(super) const DECIDED_LINES: ManyRows = ManyRows {
         FROM decided WHERE report_lines.import_id = decided.import_id AND report_lines.line = decided.line \
         AND report_lines.state = 'OPEN' AND (decided.state <> 'MATCHED' OR EXISTS (SELECT 1 FROM settlement_items AS own \
             WHERE own.operation_id = decided.operation_id AND COALESCE(own.settled_by, '') = decided.import_id \
-            AND (SELECT COUNT(*) FROM settlement_items AS others WHERE others.settled_by = decided.import_id \
-                AND others.settled_line = own.settled_line) = decided.items))",
+            AND (SELECT COUNT(*) FROM settled_lines AS others WHERE others.import_id = decided.import_id \
+                AND others.line = own.settled_line) = decided.items))",
     returning: "",
 };
 
@@ -53,7 +71,7 @@ pub(super) use what_a_line_says;
 macro_rules! no_line {
     () => {
         "acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, commission_minor = NULL, \
-         bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL"
+         bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL, missed = 1"
     };
 }
 pub(super) use no_line;
@@ -80,12 +98,29 @@ pub(super) const SETTLED_ITEMS: ManyRows = ManyRows {
     returning: "",
 };
 
+/// What lines say of items that no line has settled, where the lines come with it: nobody has decided them before.
+pub(super) const SETTLED_BY_NEW_LINES: ManyRows = ManyRows {
+    name: "items settled by new lines",
+    before: SETTLED_ITEMS.before,
+    row: SETTLED_ITEMS.row,
+    after: concat!(
+        ") UPDATE settlement_items SET ",
+        what_a_line_says!(),
+        " FROM said \
+         WHERE settlement_items.operation_id = said.operation_id AND settlement_items.settled_by IS NULL \
+         AND settlement_items.business_date IS NOT NULL AND ",
+        as_it_was_read!("said")
+    ),
+    returning: "",
+};
+
 pub(super) fn new_line(
     import: &SettlementImport,
     kept: &KeptLine,
     outcome: &LineOutcome,
 ) -> Vec<Value> {
     vec![
+        import.applied_to.into(),
         import.id.to_string().into(),
         kept.number.into(),
         kept.acceptor.as_str().into(),
@@ -106,11 +141,13 @@ pub(super) const PARTLY_SETTLED: ManyRows = ManyRows {
     after: concat!(
         ") UPDATE settlement_items SET ",
         no_line!(),
-        " FROM said WHERE settlement_items.settled_by = said.import_id AND settlement_items.settled_line = said.line \
+        " FROM said, settled_lines AS of_line WHERE of_line.import_id = said.import_id AND of_line.line = said.line \
+         AND settlement_items.operation_id = of_line.operation_id \
+         AND settlement_items.settled_by = said.import_id AND settlement_items.settled_line = said.line \
          AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
              AND report_lines.line = said.line AND report_lines.state = 'OPEN') \
-         AND (SELECT COUNT(*) FROM settlement_items AS has WHERE has.settled_by = said.import_id \
-             AND has.settled_line = said.line) < said.items"
+         AND (SELECT COUNT(*) FROM settled_lines AS has WHERE has.import_id = said.import_id \
+             AND has.line = said.line) < said.items"
     ),
     returning: "",
 };
@@ -239,7 +276,9 @@ impl Store {
         let text = "SELECT lines.line, lines.said, lines.state, lines.operation_id, lines.rule, own.rrn, \
             COALESCE(items.subject_id, named.subject_id) AS subject_id FROM (SELECT * FROM report_lines \
                 WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT $3) AS lines \
-            LEFT JOIN settlement_items AS items ON items.settled_by = $1 AND items.settled_line = lines.line \
+            LEFT JOIN settled_lines AS settled ON settled.import_id = $1 AND settled.line = lines.line \
+            LEFT JOIN settlement_items AS items ON items.operation_id = settled.operation_id AND items.settled_by = $1 \
+            AND items.settled_line = lines.line \
             LEFT JOIN settlement_items AS named ON named.operation_id = lines.operation_id \
             LEFT JOIN operations AS own ON own.id = COALESCE(items.operation_id, lines.operation_id) \
             ORDER BY lines.line, subject_id";

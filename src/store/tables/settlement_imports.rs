@@ -1,36 +1,43 @@
-//! Reports that were taken in. A report is applied some lines at a time; each time its row is held first and says how far
-//! it has come, so that of two nodes one is first, and nothing is applied twice.
+//! Reports that were taken in: recorded, read, amended, and finished once all of their lines are applied. Whoever changes
+//! what a report has left or brings holds its row first.
 
 use iso8583::hex;
 use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
-use super::new_differences::{OF_NEW_LINES, OF_OPEN_LINES, new_differences};
-use super::report_lines::{
-    DECIDED_LINES, NEW_LINES, PARTLY_SETTLED, SETTLED_ITEMS, decided_lines,
-    lines_with_several_items, new_line, no_line, settled_item,
-};
+use super::report_lines::no_line;
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::settlement_import::{
-    AppliedLines, Difference, ImportState, ItemReport, KeptLine, ReportCycle, ReportRule,
-    SettlementImport,
-};
+use crate::payment::settlement_import::{ImportState, ReportCycle, ReportRule, SettlementImport};
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 
-/// Which discrepancies are missed again: amended reports of the host `$1` and the date `$2` had them of an earlier day, and
-/// the report `$3` clears what those have left.
+/// Some of the items that amended reports of the host `$1` and the date `$2` have settled: the same ones until they are
+/// deleted.
+macro_rules! to_clear {
+    () => {
+        "(SELECT settled.import_id, settled.line, settled.operation_id FROM settled_lines AS settled \
+            WHERE settled.import_id = (SELECT MIN(amended.id) FROM settlement_imports AS amended \
+                WHERE amended.host_id = $1 AND amended.business_date = $2 AND amended.state = 'AMENDED' \
+                AND EXISTS (SELECT 1 FROM settled_lines AS has WHERE has.import_id = amended.id)) \
+            ORDER BY settled.line, settled.operation_id LIMIT 500) AS found"
+    };
+}
+
+/// Which discrepancies are missed again: an amended report had them of an earlier day than `$2`, and the report `$3` clears
+/// what that has left, these items next.
 macro_rules! missed_again {
     () => {
-        "kind = 'NOT_IN_REPORT' AND state = 'ACCEPTED' AND operation_id IN (SELECT items.operation_id \
-            FROM settlement_imports AS amended JOIN settlement_items AS items ON items.settled_by = amended.id \
-            WHERE amended.host_id = $1 AND amended.business_date = $2 AND amended.state = 'AMENDED' \
-            AND items.business_date <> amended.business_date) \
-        AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)"
+        concat!(
+            "kind = 'NOT_IN_REPORT' AND state = 'ACCEPTED' AND operation_id IN (SELECT items.operation_id FROM ",
+            to_clear!(),
+            " JOIN settlement_items AS items ON items.operation_id = found.operation_id \
+             AND items.settled_by = found.import_id WHERE items.business_date <> $2) \
+             AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)"
+        )
     };
 }
 
@@ -221,14 +228,20 @@ impl Store {
             clear(concat!(
                 "UPDATE settlement_items SET ",
                 no_line!(),
-                " WHERE operation_id IN (SELECT items.operation_id FROM settlement_imports AS amended \
-                JOIN settlement_items AS items ON items.settled_by = amended.id WHERE amended.host_id = $1 \
-                AND amended.business_date = $2 AND amended.state = 'AMENDED' LIMIT 500) \
+                " WHERE operation_id IN (SELECT operation_id FROM ",
+                to_clear!(),
+                ") AND settled_by IN (SELECT id FROM settlement_imports WHERE host_id = $1 AND business_date = $2 \
+                    AND state = 'AMENDED') \
                 AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)"
+            )),
+            clear(concat!(
+                "DELETE FROM settled_lines WHERE (import_id, line, operation_id) IN (SELECT import_id, line, operation_id FROM ",
+                to_clear!(),
+                ") AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)"
             )),
             Statement {
                 text: "UPDATE settlement_imports SET clears = 0 WHERE id = $1 AND NOT EXISTS (SELECT 1 \
-                    FROM settlement_imports AS amended JOIN settlement_items ON settlement_items.settled_by = amended.id \
+                    FROM settlement_imports AS amended JOIN settled_lines ON settled_lines.import_id = amended.id \
                     WHERE amended.host_id = $2 AND amended.business_date = $3 AND amended.state = 'AMENDED') \
                     AND NOT EXISTS (SELECT 1 FROM settlement_imports AS amended JOIN settlement_differences \
                     ON settlement_differences.import_id = amended.id WHERE amended.host_id = $2 \
@@ -243,111 +256,6 @@ impl Store {
         ];
         let ran = self.inner.housekeeping.run(statements).await?;
         Ok(ran.last().is_some_and(|cleared| cleared.rows_affected == 1))
-    }
-
-    /// Applies the next lines of a report, which has come to `import.applied_to`. Whether it was this that applied them:
-    /// another node may have been first.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn apply_lines(
-        &self,
-        import: &SettlementImport,
-        kept: &[KeptLine],
-        applied: &AppliedLines,
-        at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let engine = self.inner.housekeeping.database.engine;
-        let mut statements = vec![hold(import)];
-        let lines = kept.iter().zip(&applied.lines);
-        let lines = lines.map(|(kept, outcome)| new_line(import, kept, outcome));
-        statements.extend(NEW_LINES.statements(engine, lines.collect()));
-        let items = applied.items.iter().map(|item| settled_item(import, item));
-        statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
-        // Another import may have settled one of them meanwhile: then its line is looked at once more when all have come.
-        // COALESCE keeps PostgreSQL from reading all items that this import has settled.
-        if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
-            statements.push(Statement {
-                text: "UPDATE report_lines SET state = 'OPEN', operation_id = NULL, rule = NULL WHERE import_id = $1 \
-                    AND line >= $2 AND line <= $3 AND state = 'MATCHED' AND NOT EXISTS (SELECT 1 \
-                        FROM settlement_items WHERE settlement_items.operation_id = report_lines.operation_id \
-                        AND COALESCE(settlement_items.settled_by, '') = report_lines.import_id)",
-                values: vec![
-                    import.id.to_string().into(),
-                    first.number.into(),
-                    last.number.into(),
-                ],
-                returning: false,
-            });
-        }
-        let missed = applied.items.iter().filter(|item| item.was_missed);
-        statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
-        statements.extend(new_differences(
-            engine,
-            &OF_NEW_LINES,
-            import,
-            &applied.differences,
-            at,
-        ));
-        statements.push(Statement {
-            text: "UPDATE settlement_imports SET state = 'APPLYING', applied_to = applied_to + $3, \
-                matched = matched + $4 WHERE id = $1 AND applied_to = $2 AND clears = 0 \
-                AND state IN ('RECEIVED', 'APPLYING')",
-            values: vec![
-                import.id.to_string().into(),
-                import.applied_to.into(),
-                i64::try_from(kept.len()).unwrap_or(i64::MAX).into(),
-                applied.matched.into(),
-            ],
-            returning: false,
-        });
-        let ran = self.inner.housekeeping.run(statements).await?;
-        Ok(ran.last().is_some_and(|applied| applied.rows_affected == 1))
-    }
-
-    /// Records what came of lines that were open, once all have come: what is recorded already stays.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn decide_lines(
-        &self,
-        import: &SettlementImport,
-        applied: &AppliedLines,
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let engine = self.inner.housekeeping.database.engine;
-        let mut statements = vec![hold(import)];
-        let items = applied.items.iter().map(|item| settled_item(import, item));
-        statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
-        let several = lines_with_several_items(import, &applied.items);
-        statements.extend(PARTLY_SETTLED.statements(engine, several));
-        let missed = applied.items.iter().filter(|item| item.was_missed);
-        statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
-        statements.extend(new_differences(
-            engine,
-            &OF_OPEN_LINES,
-            import,
-            &applied.differences,
-            at,
-        ));
-        let lines = decided_lines(import, &applied.lines, &applied.items);
-        statements.extend(DECIDED_LINES.statements(engine, lines));
-        self.inner.housekeeping.run(statements).await.map(drop)
-    }
-
-    /// Counts the lines of a report that have an item.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn count_matched(&self, import: &SettlementImport) -> Result<(), StoreError> {
-        let count = Statement {
-            text: "UPDATE settlement_imports SET matched = (SELECT COUNT(*) FROM report_lines \
-                WHERE report_lines.import_id = settlement_imports.id AND report_lines.state = 'MATCHED') \
-                WHERE id = $1 AND applied_to = lines AND clears = 0 AND state IN ('RECEIVED', 'APPLYING')",
-            values: vec![import.id.to_string().into()],
-            returning: false,
-        };
-        self.inner.housekeeping.run(vec![count]).await.map(drop)
     }
 
     /// Records that all of a report is applied. A batch that its differences hold back is disputed.
@@ -382,28 +290,6 @@ impl Store {
         let ran = self.inner.housekeeping.run(statements).await?;
         Ok(ran.last().is_some_and(|done| done.rows_affected == 1))
     }
-
-    /// Records what a report has otherwise and no line of it tells.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn add_differences(
-        &self,
-        import: &SettlementImport,
-        differences: &[Difference],
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let engine = self.inner.housekeeping.database.engine;
-        let mut statements = vec![hold(import)];
-        statements.extend(new_differences(
-            engine,
-            &OF_OPEN_LINES,
-            import,
-            differences,
-            at,
-        ));
-        self.inner.housekeeping.run(statements).await.map(drop)
-    }
 }
 
 /// What [`batches_with_report!`] needs.
@@ -424,43 +310,6 @@ pub(super) fn hold(import: &SettlementImport) -> Statement {
         values: vec![import.id.to_string().into()],
         returning: false,
     }
-}
-
-/// Ends what an earlier report has missed of an item that this one has settled.
-fn no_longer_missed(
-    import: &SettlementImport,
-    item: &ItemReport,
-    at: UnixMillis,
-) -> [Statement; 2] {
-    let (date, line) = (import.business_date, item.line);
-    let values: Vec<Value> = vec![
-        item.operation_id.to_string().into(),
-        import.id.to_string().into(),
-        at.as_i64().into(),
-        format!("it is line {line} of the report of {date}").into(),
-    ];
-    let statement = |text, values| Statement {
-        text,
-        values,
-        returning: false,
-    };
-    [
-        statement(
-            "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-            SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', CAST($4 AS TEXT) \
-            FROM settlement_differences WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
-            AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM settlement_items \
-                WHERE settlement_items.operation_id = $1 AND settled_by = $2) ON CONFLICT DO NOTHING",
-            values.clone(),
-        ),
-        statement(
-            "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
-            proposal = NULL, version = version + 1, position = NULL WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
-            AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM settlement_items \
-                WHERE settlement_items.operation_id = $1 AND settled_by = $2)",
-            values.into_iter().take(3).collect(),
-        ),
-    ]
 }
 
 /// A report from its row.

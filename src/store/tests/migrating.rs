@@ -72,6 +72,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "settled_items",
     "sealing_keys",
     "list_indexes",
+    "settled_lines",
     "account_discrepancies",
     "report_cycles",
 ];

@@ -123,6 +123,13 @@ impl Made {
         self.items(database, numbers, &date, &settled).await;
         let operation = format!("'op_' || {ID}");
         let of_import = format!("import_id = '{}'", self.import_id);
+        let of_line = [
+            ("import_id", &*import_id),
+            ("line", &line),
+            ("operation_id", &operation),
+        ];
+        self.copy(database, ("settled_lines", &of_import), numbers, &of_line)
+            .await;
         let kept = [
             ("import_id", &*import_id),
             ("line", &line),
@@ -282,8 +289,15 @@ impl ReportForm {
         }
     }
 
-    /// Writes the files of a day. The bank's lines come by acceptor and RRN.
-    pub(super) fn write(&self, folder: &Path, numbers: Numbers, date: &str) -> DayFiles {
+    /// Writes the files of a day. The bank's lines come by acceptor and RRN. The line at the first place of `again`, from 0,
+    /// comes once more at the second one, where the bank rejects it.
+    pub(super) fn write(
+        &self,
+        folder: &Path,
+        numbers: Numbers,
+        date: &str,
+        again: Option<(usize, usize)>,
+    ) -> DayFiles {
         let at = |name: &str| folder.join(format!("{name}-{date}.csv"));
         let (report, plain) = (at("report"), at("plain"));
         let [mut with_end, mut without] = [&report, &plain].map(|path| written(path));
@@ -293,7 +307,8 @@ impl ReportForm {
             }
         };
         both(self.header.clone());
-        let (mut gross_minor, mut net_minor) = (0, 0);
+        let (mut gross_minor, mut net_minor, mut place) = (0, 0, 0);
+        let mut kept = None;
         for merchant in 0..MERCHANTS {
             for number in numbers
                 .all()
@@ -318,9 +333,21 @@ impl ReportForm {
                     fields[self.place(name)] = value;
                 }
                 both(fields.join(","));
+                if again.is_some_and(|(first, _)| first == place) {
+                    kept = Some((fields, gross, net));
+                }
+                place += 1;
+                if again.is_some_and(|(_, second)| second == place)
+                    && let Some((mut fields, gross, net)) = kept.take()
+                {
+                    fields[self.place("Reject Code")] = "R12".to_owned();
+                    both(fields.join(","));
+                    (gross_minor, net_minor) = (gross_minor + gross, net_minor + net);
+                }
             }
         }
-        let (lines, gross, net) = (numbers.count(), decimal(gross_minor), decimal(net_minor));
+        let lines = numbers.count() + u64::from(again.is_some());
+        let (gross, net) = (decimal(gross_minor), decimal(net_minor));
         writeln!(with_end, "<END>,{lines},0.00,{gross},0.00,{net}").expect("the last line");
         for mut file in [with_end, without] {
             file.flush().expect("all of a file");
