@@ -258,7 +258,8 @@ impl Store {
         };
         let mut text = "SELECT imports.id, imports.host_id, imports.business_date, imports.at_ms, \
             CASE WHEN imports.cycle > 0 THEN (SELECT COUNT(*) FROM settlement_items \
-                WHERE settlement_items.settled_by = imports.id AND settlement_items.merchant_id = $1) ELSE \
+                WHERE settlement_items.host_id = imports.host_id AND settlement_items.business_date = imports.business_date \
+                AND settlement_items.merchant_id = $1 AND settlement_items.settled_by = imports.id) ELSE \
             (SELECT CAST(COALESCE(SUM(capture_count + refund_count), 0) AS BIGINT) FROM settlement_batches \
                 WHERE settlement_batches.host_id = imports.host_id AND settlement_batches.merchant_id = $1 \
                 AND settlement_batches.business_date = imports.business_date) - (SELECT COUNT(*) \

@@ -117,9 +117,10 @@ impl Store {
             all.extend(found(line.line, with, (&change.actor, change.at)));
         }
         self.inner.housekeeping.run(all).await?;
-        // It may have run twice, and another one's step may be at the same version.
+        // It may have run twice, and another one's step may be at the same version. The first change is that to version 2.
         let changes = self.discrepancy_changes(&before.id).await?;
-        Ok(changes.contains(change))
+        let own = usize::try_from(before.version.saturating_sub(1)).unwrap_or(usize::MAX);
+        Ok(changes.get(own) == Some(change))
     }
 }
 
