@@ -380,7 +380,7 @@ async fn a_day_is_missing_once_its_window_is_over_and_found_by_a_late_statement(
     assert_eq!(shown(&decisions).await, []);
     let tenth = take(&desk, 3, "2026-11-10", ("0", "0"), &[]).await;
     let missing = ("MISSING_AT_BANK", "OPEN", Some("8000".to_owned()));
-    assert_eq!(shown(&decisions).await, [missing.clone()]);
+    assert_eq!(shown(&decisions).await, std::slice::from_ref(&missing));
     desk.take(&tenth).await;
     assert_eq!(shown(&decisions).await, [missing]);
     let missing = of_kind(&decisions, "MISSING_AT_BANK").await;
