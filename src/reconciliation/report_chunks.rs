@@ -87,9 +87,11 @@ impl ReportChunks {
             let Some(mut next) = next? else {
                 return Ok(());
             };
-            // It was compared with what they would have settled.
+            // It was compared with what they would have settled, or not at all.
             if waiting.is_some() && !is_written {
-                next.compared = None;
+                let none = HashSet::default();
+                let compared = self.compared(import, &next.lines, none).await?;
+                next.compared = Some(compared).filter(|compared| compared.chargebacks.is_empty());
             }
             position = next.end();
             waiting = Some(next);

@@ -116,13 +116,16 @@ impl Matching {
                 *wanted.entry(key(candidate, line)).or_default() += 1;
             }
         }
+        // Where a person has taken a match back, a person decides.
+        let fitting = found.iter().filter(|(_, fits)| fits.exactly.len() == 1);
+        let fitting = fitting.map(|(line, _)| line.id).collect();
+        let opened_again = self.store.lines_opened_again(fitting, BY_ITSELF).await?;
         let mut matched = 0;
         let mut open = Vec::new();
         for (line, fits) in found {
             let is_shared = |candidate: &Candidate| {
-                wanted
-                    .get(&key(candidate, &line))
-                    .is_some_and(|lines| *lines > 1)
+                let others = wanted.get(&key(candidate, &line));
+                others.is_some_and(|lines| *lines > 1) || opened_again.contains(&line.id)
             };
             let matching = verdict(&line, fits, is_shared);
             if matching != line.matching {

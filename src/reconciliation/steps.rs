@@ -9,7 +9,7 @@ use crate::payment::discrepancy::{
 use crate::payment::ids::{ImportId, SubjectId};
 use crate::payment::settlement_import::{
     BY_HAND, DifferenceKind, ImportState, ItemReport, LineChange, LineOutcome, LineState,
-    ReportedItem,
+    ReportedItem, has_all_cycles,
 };
 use crate::reconciliation::candidates::{bank_minor, item_kind};
 use crate::reconciliation::discrepancies::{
@@ -183,10 +183,21 @@ impl Discrepancies {
         Ok(Some(LineChange::Matched(reports)))
     }
 
-    /// Whether all of a report is applied, and no other came in its place.
+    /// Whether all of a report is applied, all cycles of its date, and no other came in its place: until then what is missing
+    /// of the date is not recorded.
     async fn is_applied(&self, import: ImportId) -> Result<bool, DiscrepancyError> {
         let import = self.store.import(import).await?;
-        Ok(import.is_some_and(|import| import.state == ImportState::Done))
+        let Some(import) = import.filter(|import| import.state == ImportState::Done) else {
+            return Ok(false);
+        };
+        match import.cycle {
+            None => Ok(true),
+            Some(cycle) => {
+                let (host, date) = (&import.host_id, import.business_date);
+                let reports = self.store.reports_of_day(host, date).await?;
+                Ok(has_all_cycles(&reports, cycle))
+            }
+        }
     }
 
     /// That what a person has matched is undone, where one has.

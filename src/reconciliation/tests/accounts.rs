@@ -17,6 +17,7 @@ on_both!(
     an_open_line_is_a_discrepancy_until_it_is_matched,
     a_match_is_undone_with_all_that_it_ended,
     what_is_decided_takes_two_people_above_a_limit_and_no_journal,
+    a_line_that_was_opened_again_is_left_to_a_person,
     a_gap_ends_when_the_statement_between_comes,
     a_day_is_missing_once_its_window_is_over_and_found_by_a_late_statement,
     nothing_is_missing_that_may_be_in_a_gap,
@@ -202,6 +203,30 @@ async fn an_open_line_is_a_discrepancy_until_it_is_matched(database: TestDatabas
         history(&scene, &of_line).await,
         [("ACCEPTED", "payswitch".to_owned(), found)]
     );
+    desk.close(scene).await;
+}
+
+/// What payswitch has matched by itself, and a person has taken back, it does not match by itself again.
+async fn a_line_that_was_opened_again_is_left_to_a_person(database: TestDatabase) {
+    let scene = Scene::payable(database, "{\"schedule\":\"daily\"}").await;
+    let (desk, decisions) = (Desk::of(&scene), decisions(&scene));
+    let entries = [("70.00", "NOTPROVIDED", "of a day that is not funded")];
+    let text = take(&desk, 1, "2026-11-04", ("0", "70.00"), &entries).await;
+    scene.settle(1, 7_000).await;
+    desk.take(&text).await;
+    let by_itself = ("UNEXPECTED_LINE", "ACCEPTED", None);
+    assert_eq!(shown(&decisions).await, [by_itself]);
+    let line = of_kind(&decisions, "UNEXPECTED_LINE").await;
+    let reopened = decisions.step(&line.id, &Step::Reopen, ANNA).await;
+    reopened.unwrap();
+    desk.take(&text).await;
+    assert_eq!(shown(&decisions).await, [("AMBIGUOUS", "OPEN", None)]);
+    // It was said anew by nobody's step, and the next step is still one.
+    let matched = Step::Matched(day(1));
+    let matched = decisions.step(&line.id, &matched, ANNA).await;
+    let followed = matched.unwrap();
+    assert_eq!(followed.discrepancy.state, DiscrepancyState::Accepted);
+    assert_eq!(followed.changes.len(), 3);
     desk.close(scene).await;
 }
 

@@ -115,7 +115,7 @@ impl Store {
         (from, to): (BusinessDate, BusinessDate),
         limit: usize,
     ) -> Result<Vec<ReportedItem>, StoreError> {
-        // What is open of a day whose report is applied is marked. Of other days all items are looked at.
+        // What is open of a day whose report is applied, or all of its cycles, is marked. Of other days all items are looked at.
         let text = format!(
             "SELECT own.rrn AS found_by, own.kind AS found_kind, payments.merchant_reference, {ITEM} FROM ( \
                  SELECT missed.operation_id, missed.business_date FROM settlement_items AS missed \
@@ -126,7 +126,10 @@ impl Store {
                  WHERE days.host_id = $1 AND days.business_date >= $3 AND days.business_date <= $4 \
                  AND open.merchant_id = $2 AND open.settled_by IS NULL AND COALESCE(open.missed, 0) <> 1 \
                  AND NOT EXISTS (SELECT 1 FROM settlement_imports AS imports WHERE imports.host_id = days.host_id \
-                     AND imports.business_date = days.business_date AND imports.kind = 'REPORT' AND imports.state = 'DONE') \
+                     AND imports.business_date = days.business_date AND imports.kind = 'REPORT' AND imports.state = 'DONE' \
+                     AND (imports.cycle = 0 OR EXISTS (SELECT 1 FROM settlement_batches AS batches \
+                         WHERE batches.host_id = days.host_id AND batches.business_date = days.business_date \
+                         AND batches.report_id IS NOT NULL))) \
                  ORDER BY business_date DESC, operation_id LIMIT $5) AS found \
              JOIN settlement_items AS items ON items.operation_id = found.operation_id \
              JOIN operations AS own ON own.id = items.operation_id \

@@ -45,14 +45,16 @@ macro_rules! found_where {
     };
 }
 
-/// Of lines that are open, also of nobody who matches one meanwhile. One that is there says what is otherwise now.
+/// Of lines that are open, also of nobody who matches one meanwhile. One that is there says what is otherwise now, and what
+/// was proposed for another finding is proposed no more.
 const OF_LINES: ManyRows = found_where!(
     "findings of lines of accounts",
     "EXISTS (SELECT 1 FROM bank_lines WHERE bank_lines.id = found.bank_line_id \
      AND bank_lines.state IN ('UNMATCHED', 'AMBIGUOUS') /*POSTGRES FOR SHARE */)",
     "(id) DO UPDATE SET kind = excluded.kind, host_id = excluded.host_id, business_date = excluded.business_date, \
      ours = excluded.ours, rule = excluded.rule, candidates = excluded.candidates, \
-     updated_at_ms = excluded.updated_at_ms, version = settlement_differences.version + 1 \
+     updated_at_ms = excluded.updated_at_ms, version = settlement_differences.version + 1, proposal = NULL, \
+     state = CASE settlement_differences.state WHEN 'PROPOSED' THEN 'OPEN' ELSE settlement_differences.state END \
      WHERE settlement_differences.state NOT IN ('ACCEPTED', 'CORRECTED') \
      AND (settlement_differences.kind <> excluded.kind \
      OR COALESCE(settlement_differences.ours, '') <> COALESCE(excluded.ours, '') \

@@ -1,15 +1,18 @@
 //! Lines of statements are matched, or opened again, together with the discrepancies that this ends or opens, or not at all.
 
 use super::bank_lines::line_match;
+use super::columns::Columns;
 use crate::payment::account_finding::{AccountLineChange, discrepancy_of, found_in};
 use crate::payment::bank_statement::{Candidate, LineMatch, MatchRule};
 use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, Stepped};
 use crate::payment::ids::BankLineId;
 use crate::payment::moment::UnixMillis;
+use crate::random::HashSet;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::reads::by_ids::IDS;
 
 /// Ends the discrepancies whose column is $1, where a line is matched: the line and what it is matched with come last.
 macro_rules! ended_by_line {
@@ -84,6 +87,31 @@ impl Store {
         Ok(now.is_some_and(|now| now.matching == *matching))
     }
 
+    /// Those of these lines that somebody else than `by_itself` has opened again.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn lines_opened_again(
+        &self,
+        lines: Vec<BankLineId>,
+        by_itself: &str,
+    ) -> Result<HashSet<BankLineId>, StoreError> {
+        let text = format!(
+            "SELECT found.bank_line_id, changes.actor FROM settlement_differences AS found \
+             JOIN difference_changes AS changes ON changes.difference_id = found.id \
+             WHERE changes.state = 'OPEN' AND found.id {IDS}"
+        );
+        let ids = lines.iter().map(|line| discrepancy_of(&line.to_string()));
+        let mut opened = HashSet::default();
+        for row in &self.of_ids(&text, ids.collect()).await? {
+            let columns = Columns::of(row, "settlement_differences", "bank_line_id")?;
+            if columns.text("actor")? != by_itself {
+                opened.insert(columns.parsed("bank_line_id")?);
+            }
+        }
+        Ok(opened)
+    }
+
     /// Records a step of what is on an account, and what it changes of its line. Nothing is written where the discrepancy is
     /// not as `before` any more, or where that change can't be made. Whether it is recorded.
     ///
@@ -117,10 +145,10 @@ impl Store {
             all.extend(found(line.line, with, (&change.actor, change.at)));
         }
         self.inner.housekeeping.run(all).await?;
-        // It may have run twice, and another one's step may be at the same version. The first change is that to version 2.
-        let changes = self.discrepancy_changes(&before.id).await?;
-        let own = usize::try_from(before.version.saturating_sub(1)).unwrap_or(usize::MAX);
-        Ok(changes.get(own) == Some(change))
+        // It may have run twice, and another one's step may be at the same version.
+        let to = before.version.saturating_add(1);
+        let taken = self.discrepancy_change_to(&before.id, to).await?;
+        Ok(taken.as_ref() == Some(change))
     }
 }
 

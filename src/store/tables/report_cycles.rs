@@ -19,6 +19,18 @@ macro_rules! came_after_all {
     };
 }
 
+/// Which discrepancies of the host `$1` and the date `$2` were ended for the reason `$4`, and are of items that have no line
+/// again: another report has come in the place of the one that had them.
+macro_rules! gone_again {
+    () => {
+        "host_id = $1 AND business_date = $2 AND kind = 'NOT_IN_REPORT' AND state = 'ACCEPTED' \
+         AND EXISTS (SELECT 1 FROM settlement_items WHERE settlement_items.operation_id = \
+             settlement_differences.operation_id AND settlement_items.settled_by IS NULL) \
+         AND EXISTS (SELECT 1 FROM difference_changes AS changes WHERE changes.difference_id = settlement_differences.id \
+             AND changes.version = settlement_differences.version AND changes.reason = $4)"
+    };
+}
+
 impl Store {
     /// The reports of a host's date that stand, by their cycles.
     ///
@@ -36,7 +48,8 @@ impl Store {
         rows.iter().map(import).collect()
     }
 
-    /// Ends what was missed of items of a date that have come since, with an amended report of another cycle.
+    /// Ends what was missed of items of a date that have come since, with an amended report of another cycle; and opens again
+    /// what was ended so and has gone since.
     ///
     /// # Errors
     /// When the database is not available.
@@ -52,8 +65,30 @@ impl Store {
             at.as_i64().into(),
             format!("it is in a report of {date} that was amended").into(),
         ];
+        let mut of_gone = values.clone();
+        of_gone.push(format!("no report of {date} has it any more").into());
         let statements = vec![
             hold(last),
+            Statement {
+                text: concat!(
+                    "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
+                    SELECT id, version + 1, CAST($3 AS BIGINT), 'OPEN', 'payswitch', CAST($5 AS TEXT) \
+                    FROM settlement_differences WHERE ",
+                    gone_again!(),
+                    " ON CONFLICT DO NOTHING"
+                ),
+                values: of_gone,
+                returning: false,
+            },
+            Statement {
+                text: concat!(
+                    "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, updated_at_ms = $3, \
+                    version = version + 1, position = NULL WHERE ",
+                    gone_again!()
+                ),
+                values: values.clone(),
+                returning: false,
+            },
             Statement {
                 text: concat!(
                     "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \

@@ -170,16 +170,21 @@ impl Store {
     ) -> Result<Vec<DiscrepancyChange>, StoreError> {
         let text = "SELECT * FROM difference_changes WHERE difference_id = $1 ORDER BY version";
         let rows = self.read(text, &[id.into()]).await?;
-        let change = |row: &AnyRow| {
-            let columns = Columns::of(row, "difference_changes", "difference_id")?;
-            Ok(DiscrepancyChange {
-                at: columns.moment("at_ms")?,
-                state: state(&columns)?,
-                actor: columns.text("actor")?.to_owned(),
-                reason: columns.text("reason")?.to_owned(),
-            })
-        };
         rows.iter().map(change).collect()
+    }
+
+    /// What a discrepancy came to its version `to` by; none where nobody has done that.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub(in crate::store) async fn discrepancy_change_to(
+        &self,
+        id: &str,
+        to: i64,
+    ) -> Result<Option<DiscrepancyChange>, StoreError> {
+        let text = "SELECT * FROM difference_changes WHERE difference_id = $1 AND version = $2";
+        let rows = self.read(text, &[id.into(), to.into()]).await?;
+        rows.first().map(change).transpose()
     }
 
     /// Discrepancies by their names, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`: of a merchant,
@@ -336,6 +341,16 @@ const AT_NEXT_POSITION: NextPosition = next_position!(
     merchant: "settlement_differences.merchant_id",
     date: "settlement_differences.business_date"
 );
+
+fn change(row: &AnyRow) -> Result<DiscrepancyChange, StoreError> {
+    let columns = Columns::of(row, "difference_changes", "difference_id")?;
+    Ok(DiscrepancyChange {
+        at: columns.moment("at_ms")?,
+        state: state(&columns)?,
+        actor: columns.text("actor")?.to_owned(),
+        reason: columns.text("reason")?.to_owned(),
+    })
+}
 
 /// Where a discrepancy stands.
 fn state(columns: &Columns<'_>) -> Result<DiscrepancyState, StoreError> {

@@ -89,7 +89,10 @@ impl Store {
                     AND NOT EXISTS (SELECT 1 FROM settlement_batches \
                         WHERE settlement_batches.host_id = $1 AND settlement_batches.business_date = $2 \
                         AND funded_at_ms IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM settlement_differences AS corrected \
-                        WHERE corrected.import_id = settlement_imports.id AND corrected.state = 'CORRECTED')",
+                        WHERE corrected.import_id = settlement_imports.id AND corrected.state = 'CORRECTED') \
+                    AND NOT EXISTS (SELECT 1 FROM settlement_differences AS corrected \
+                        WHERE corrected.host_id = $1 AND corrected.business_date = $2 AND corrected.kind = 'NOT_IN_REPORT' \
+                        AND corrected.state = 'CORRECTED' AND settlement_imports.cycle > 0)",
                 values: vec![
                     host.clone(),
                     date.clone(),
