@@ -1,5 +1,7 @@
 //! Dates that a bank reports in several files.
 
+use std::collections::BTreeSet;
+
 use super::make::NOW;
 use super::on_both;
 use super::reports::{import, kept, line_of};
@@ -74,6 +76,16 @@ async fn batches_wait_for_all_cycles_and_an_amended_one_ends_what_was_missed(
     store.apply_all(&first, &sales[..1]).await;
     store.finish_cycles(&last, RULE).await.unwrap();
     assert_eq!(fundable().await, 0, "one has not come");
+    let shop = ["shop".parse().unwrap()];
+    let open = async || {
+        let (days, host) = ((day(1), day(1)), host());
+        let open = store.open_items(&host, &shop, days, 10).await.unwrap();
+        open.iter()
+            .map(|it| it.operation_id)
+            .collect::<BTreeSet<_>>()
+    };
+    // A line of it may be about each of them, whatever it says of their references.
+    assert_eq!(open().await, BTreeSet::from([sales[1], sales[3]]));
     let reports = store.reports_of_day(&host(), day(1)).await.unwrap();
     assert_eq!(missing_cycles(&reports), [2]);
     assert!(!has_all_cycles(&reports, last.cycle.unwrap()));
@@ -97,6 +109,7 @@ async fn batches_wait_for_all_cycles_and_an_amended_one_ends_what_was_missed(
         store.finish_cycles(&last, RULE).await.unwrap();
     }
     assert_eq!((state().await, fundable().await), (BatchState::Disputed, 0));
+    assert_eq!(open().await, BTreeSet::from([sales[3]]));
     let (shop, all) = ("shop".parse().unwrap(), RunFilter::default());
     let runs = store.report_runs(&shop, &all, ListOrder::OldestFirst, 10, None);
     let runs = runs.await.unwrap();
@@ -112,16 +125,22 @@ async fn batches_wait_for_all_cycles_and_an_amended_one_ends_what_was_missed(
     store.apply_all(&whole, &[sales[1], sales[3]]).await;
     store.end_missed_of_day(&last, NOW).await.unwrap();
     store.finish_cycles(&last, RULE).await.unwrap();
-    let filter = DiscrepancyFilter::default();
-    let found = store.list_discrepancies(None, &filter, ListOrder::OldestFirst, 10, None);
-    let states: Vec<_> = found
-        .await
-        .unwrap()
-        .items
-        .iter()
-        .map(|it| it.state)
-        .collect();
-    assert_eq!(states, [DiscrepancyState::Accepted]);
+    let states = async || {
+        let filter = DiscrepancyFilter::default();
+        let found = store.list_discrepancies(None, &filter, ListOrder::OldestFirst, 10, None);
+        let found = found.await.unwrap().items;
+        found.iter().map(|it| it.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, [DiscrepancyState::Accepted]);
     assert_eq!(fundable().await, 1);
+
+    // Amended once more, it lacks the item again, and that is missed again.
+    let lacking = cycle(5, 2, 1);
+    assert!(store.insert_import(&lacking, true).await.unwrap());
+    store.apply_all(&lacking, &sales[1..2]).await;
+    store.end_missed_of_day(&last, NOW).await.unwrap();
+    store.finish_cycles(&last, RULE).await.unwrap();
+    assert_eq!(states().await, [DiscrepancyState::Open]);
+    assert_eq!((state().await, fundable().await), (BatchState::Disputed, 0));
     store.close().await;
 }
