@@ -33,6 +33,9 @@ const REPEATED_AFTER: Duration = Duration::from_secs(1);
 /// What is logged when `RUST_LOG` says nothing else.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,rustls=warn";
 
+/// The target of the spans that traces are made of. No line of the log has them, whatever `RUST_LOG` says.
+pub const TRACES_TARGET: &str = "payswitch::traces";
+
 /// Lines that wait to be written. When so many do, because what takes them stands still, those that follow are left out.
 const WAITING_LINES: usize = 16_384;
 
@@ -94,6 +97,9 @@ pub fn start_with(
     other: Option<OtherLayer>,
 ) -> io::Result<Log> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
+    let no_spans = format!("{TRACES_TARGET}=off").parse();
+    let no_spans = no_spans.map_err(io::Error::other)?;
+    let filter = filter.add_directive(no_spans);
     let to: Box<dyn Write + Send> = match file {
         Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
         None => Box::new(io::stderr()),

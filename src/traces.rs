@@ -4,7 +4,7 @@
 //! each attempt of a message that is owed, which no call waits for. They have the names of the log's fields, and nothing
 //! that is secret. Without a collector in the configuration they cost a look at a flag each.
 //!
-//! They are told apart from the log's by [`TARGET`] and their level: no line of the log has them.
+//! They are told apart by their target, and no line of the log has them.
 
 use http::HeaderMap;
 use tracing::Span;
@@ -12,20 +12,18 @@ use tracing::field::{Empty, display};
 
 use crate::payment::ids::{MerchantId, OperationId, PaymentId};
 use crate::payment::record::Operation;
+use crate::telemetry::TRACES_TARGET;
 
 #[cfg(feature = "otlp")]
 mod callers;
 #[cfg(feature = "otlp")]
 pub(crate) mod export;
 
-/// The target of all spans.
-pub(crate) const TARGET: &str = "payswitch::traces";
-
 /// The span of a call of `method`, as it is named among the figures, within the trace of its caller where the caller says
 /// which that is (`traceparent`, W3C Trace Context).
 pub(crate) fn call(method: &str, headers: &HeaderMap) -> Span {
     let span = tracing::trace_span!(
-        target: TARGET,
+        target: TRACES_TARGET,
         "call",
         otel.name = method,
         otel.kind = "server",
@@ -52,7 +50,7 @@ pub(crate) fn operation(
     payment_id: PaymentId,
 ) -> Span {
     tracing::trace_span!(
-        target: TARGET,
+        target: TRACES_TARGET,
         "operation",
         rpc.method = method,
         merchant.id = %merchant_id,
@@ -69,7 +67,7 @@ pub(crate) fn named(operation_id: OperationId) {
 /// The span of an attempt of a message that is owed.
 pub(crate) fn attempt(operation: &Operation) -> Span {
     tracing::trace_span!(
-        target: TARGET,
+        target: TRACES_TARGET,
         parent: None,
         "attempt",
         kind = operation.kind.name(),
@@ -83,7 +81,7 @@ pub(crate) fn attempt(operation: &Operation) -> Span {
 /// one.
 pub(crate) fn exchange(operation: &Operation) -> Span {
     tracing::trace_span!(
-        target: TARGET,
+        target: TRACES_TARGET,
         "exchange",
         otel.kind = "client",
         host.id = %operation.host_id,
@@ -102,5 +100,5 @@ pub(crate) fn ended(exchange: &Span, outcome: &'static str) {
 
 /// The span of a commit: from the wait for the writer until it is durable.
 pub(crate) fn commit() -> Span {
-    tracing::trace_span!(target: TARGET, "commit", otel.kind = "client")
+    tracing::trace_span!(target: TRACES_TARGET, "commit", otel.kind = "client")
 }

@@ -12,8 +12,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::TARGET;
 use crate::config::traces::TracesConfig;
+use crate::telemetry::TRACES_TARGET;
 
 /// How long the collector may take for what it is sent, also at the end.
 const SENT_WITHIN: Duration = Duration::from_secs(3);
@@ -59,7 +59,7 @@ impl Exporter {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let is_of_a_trace = |metadata: &Metadata<'_>| metadata.target() == TARGET;
+        let is_of_a_trace = |metadata: &Metadata<'_>| metadata.target() == TRACES_TARGET;
         tracing_opentelemetry::layer()
             .with_tracer(self.0.tracer("payswitch"))
             .with_location(false)

@@ -127,6 +127,9 @@ fn nothing_secret_is_left_behind_in_clear() {
             assert_canaries_lived(&contents, &cards);
             secrets.assert_absent(&contents);
             for (path, haystack) in &contents {
+                // Spans are for a collector alone, also where everything is logged.
+                let span = find(haystack, b"rpc.system");
+                assert_eq!(span, None, "in {}", path.display());
                 for Canary { cvv, .. } in &cards {
                     let alone = stands_alone(haystack, cvv.as_bytes());
                     assert!(!alone, "CVV {cvv} in {}", path.display());

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tonic::Request;
 
 use crate::capturing;
+use crate::demo::text;
 use crate::gateway::{Gateway, Settings};
 use crate::harness::{eventually, paid, pay_with, run, with_key};
 use crate::tools::tool;
@@ -97,6 +98,7 @@ fn a_call_is_shown_with_what_it_waited_for() {
             (capture.state() == pb::CaptureState::Captured).then_some(())
         })
         .await;
+        let log = text(&gateway.log);
         stop(gateway).await;
         drop(collector.stdin.take());
         let mut spans = String::new();
@@ -150,6 +152,7 @@ fn a_call_is_shown_with_what_it_waited_for() {
         let exchange = spans.iter().find(is_its).expect("its exchange");
         assert_eq!(exchange["fields"]["mti"], "0220");
         assert!(spans.iter().all(|span| span["events"] == 0), "{spans:#?}");
+        assert!(!log.contains("rpc.method"), "a line with a span: {log}");
     });
 }
 
