@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::account_finding::AccountFinding;
 use super::bank_statement::Candidate;
+use super::difference::{Difference, DifferenceKind};
 use super::ids::{ImportId, MerchantId, OperatorName, SubjectId};
 use super::moment::UnixMillis;
 use super::money::Currency;
 use super::reference::Rrn;
-use super::settlement_import::{Difference, DifferenceKind};
 
 /// Where a discrepancy stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,7 +16,8 @@
 //! - [`capture`]: what is taken of what was authorized.
 //! - [`refund`]: what is given back of a capture.
 //! - [`settlement`]: what is settled, in days and batches. [`totals`]: what is agreed with the host.
-//!   [`settlement_file`]: what a file claims. [`settlement_import`]: what the host reports, and where that is otherwise.
+//!   [`settlement_file`]: what a file claims. [`settlement_import`]: a report of the host; [`report_line`]: its
+//!   lines, and what comes of them; [`difference`]: where it is otherwise.
 //! - [`payout`]: where a payout stands. [`bank_statement`]: what banks say that they have booked on accounts of ours.
 //!   [`account_finding`]: where that is otherwise. [`discrepancy`]: what is otherwise, looked after.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
@@ -30,6 +31,7 @@ pub mod bank_statement;
 pub mod capture;
 pub mod custody;
 pub mod decline;
+pub mod difference;
 pub mod discrepancy;
 pub mod event;
 pub mod event_kind;
@@ -44,6 +46,7 @@ pub mod reason;
 pub mod record;
 pub mod reference;
 pub mod refund;
+pub mod report_line;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod settlement;

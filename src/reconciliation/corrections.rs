@@ -2,9 +2,9 @@
 
 use super::discrepancies::{Discrepancies, DiscrepancyError};
 use crate::config::reconciliation::{CorrectedKind, CorrectionBearer, CorrectionRule};
+use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::{Bearer, Discrepancy, Ending, Step};
 use crate::payment::ids::ImportId;
-use crate::payment::settlement_import::DifferenceKind;
 use crate::store::records::callers::BY_ITSELF;
 use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::records::settlement::DiscrepancyFilter;

@@ -7,11 +7,9 @@ use super::candidates::{
 use super::kept_fees::other_fees;
 use super::matching::{Match, Matching, Unmatched};
 use super::rules::{Key, MatchRules};
+use crate::payment::difference::{Difference, DifferenceKind, LikeItem};
 use crate::payment::money::Currency;
-use crate::payment::settlement_import::{
-    AppliedLines, Difference, DifferenceKind, ItemReport, LikeItem, LineOutcome, LineState,
-    ReportedItem,
-};
+use crate::payment::report_line::{AppliedLines, ItemReport, LineOutcome, LineState, ReportedItem};
 use crate::settlement::chargebacks::{NewChargeback, to_take_back};
 use crate::settlement::report::line::ReportLine;
 

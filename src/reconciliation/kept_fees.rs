@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::payment::money::Currency;
 use crate::payment::record::CardBrand;
+use crate::payment::report_line::ReportedItem;
 use crate::payment::settlement::ItemKind;
-use crate::payment::settlement_import::ReportedItem;
 use crate::reconciliation::candidates::bank_minor;
 use crate::settlement::agreed_fees::{AgreedFees, AgreedPart, FeePart};
 use crate::settlement::report::line::ReportLine;

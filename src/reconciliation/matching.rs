@@ -14,7 +14,7 @@ use super::asked::{AllAsked, Asked};
 use super::candidates::{Candidates, ReportOf, bank_minor, is_taken_back, item_kind};
 use super::rules::{HowMany, MatchRule, MatchRules, With};
 use crate::payment::ids::OperationId;
-use crate::payment::settlement_import::ReportedItem;
+use crate::payment::report_line::ReportedItem;
 use crate::random::{HashMap, HashSet};
 use crate::settlement::report::line::ReportLine;
 

@@ -360,7 +360,7 @@ impl ReportImports {
             return Ok(None);
         };
         let now = self.clock.now();
-        self.store.end_missed_of_day(&last, now).await?;
+        self.store.follow_missed_of_day(&last, now).await?;
         self.add_what_is_missing(&last).await?;
         let rule = report_rule(&self.hosts, &self.files, import.host_id);
         self.store.finish_cycles(&last, rule).await?;

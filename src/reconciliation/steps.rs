@@ -3,14 +3,15 @@
 use crate::ledger::account::AccountKind;
 use crate::ledger::journal::Journal;
 use crate::ledger::template::{CORRECTION_OF_MERCHANT, Posting};
+use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::{
     Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Found, ReportFinding, Step, Stepped,
 };
 use crate::payment::ids::{ImportId, SubjectId};
-use crate::payment::settlement_import::{
-    BY_HAND, DifferenceKind, ImportState, ItemReport, LineChange, LineOutcome, LineState,
-    ReportedItem, has_all_cycles,
+use crate::payment::report_line::{
+    BY_HAND, ItemReport, LineChange, LineOutcome, LineState, ReportedItem,
 };
+use crate::payment::settlement_import::{ImportState, has_all_cycles};
 use crate::reconciliation::candidates::{bank_minor, item_kind};
 use crate::reconciliation::discrepancies::{
     Discrepancies, DiscrepancyError, Followed, known, line_of,

@@ -17,11 +17,12 @@ use crate::hosts::message::totals::{
     self as wire, Said, TotalsAnswer, TotalsMessage, TotalsProfile,
 };
 use crate::hosts::totals::TotalsExchange;
+use crate::payment::difference::Difference;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
 use crate::payment::settlement::BusinessDay;
-use crate::payment::settlement_import::{Difference, SettlementImport, missing_cycles};
+use crate::payment::settlement_import::{SettlementImport, missing_cycles};
 use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep, UploadNumbers};
 use crate::store::Store;
 use crate::store::error::StoreError;

@@ -1,8 +1,8 @@
 //! How the captures, refunds and chargebacks of a payment are settled, a sentence or a few for each.
 
 use super::words::{Labels, amount};
+use crate::payment::difference::DifferenceKind;
 use crate::payment::settlement::BatchState;
-use crate::payment::settlement_import::DifferenceKind;
 use crate::store::reads::explain::PaymentRecords;
 use crate::store::reads::explained_items::{ExplainedItem, ItemInReport};
 

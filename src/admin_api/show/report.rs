@@ -4,9 +4,8 @@ use iso8583::hex;
 
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
-use crate::payment::settlement_import::{
-    Difference, DifferenceKind, ImportState, SettlementImport,
-};
+use crate::payment::difference::{Difference, DifferenceKind};
+use crate::payment::settlement_import::{ImportState, SettlementImport};
 use crate::reconciliation::given_report::Imported;
 use crate::settlement::agreement::DayReport;
 use crate::settlement::report::fault::ReportError;

@@ -3,10 +3,10 @@
 use super::filter::{Conditions, Cursor, InvalidFilter};
 use crate::merchant_api::show::balance::templates_of;
 use crate::merchant_api::show::discrepancy::import_of;
+use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::payout::PayoutState;
 use crate::payment::settlement::BatchState;
-use crate::payment::settlement_import::DifferenceKind;
 use crate::store::merchant_money::PayoutFilter;
 use crate::store::reads::balances::EntryFilter;
 use crate::store::records::lists::{PaymentFilter, RefundFilter};

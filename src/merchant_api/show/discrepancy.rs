@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
+use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, DiscrepancyState, Found};
 use crate::payment::ids::ImportId;
-use crate::payment::settlement_import::DifferenceKind;
 use crate::reconciliation::discrepancies::{Evidence, Followed};
 use crate::store::records::settlement::ReportRun;
 

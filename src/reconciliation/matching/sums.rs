@@ -1,7 +1,7 @@
 //! Several lines that are one item or several, and several items that are one line.
 
 use super::alike::Alike;
-use crate::payment::settlement_import::ReportedItem;
+use crate::payment::report_line::ReportedItem;
 use crate::random::{HashMap, HashSet};
 use crate::reconciliation::candidates::{Candidates, bank_minor};
 use crate::reconciliation::rules::{Key, MatchRule};

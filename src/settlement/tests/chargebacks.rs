@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::ledger::account::AccountKind;
+use crate::payment::report_line::ReportedItem;
 use crate::payment::samples::eur;
 use crate::payment::settlement::{ChargedBack, ItemKind};
-use crate::payment::settlement_import::{ImportState, ReportedItem, SettlementImport};
+use crate::payment::settlement_import::{ImportState, SettlementImport};
 use crate::random::Random;
 use crate::settlement::chargebacks::NewChargeback;
 use crate::settlement::chargebacks::{Chargebacks, Recorded};

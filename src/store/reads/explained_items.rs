@@ -1,11 +1,11 @@
 //! Reads how the captures and refunds of one payment are settled, down to what the bank said of each and the payout that
 //! it was in.
 
+use crate::payment::difference::DifferenceKind;
 use crate::payment::ids::{HostId, OperationId, PaymentId, PayoutId};
 use crate::payment::money::Money;
 use crate::payment::payout::PayoutState;
 use crate::payment::settlement::{ItemFees, ItemKind, ItemSettlement};
-use crate::payment::settlement_import::DifferenceKind;
 use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::error::StoreError;

@@ -3,11 +3,11 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::ids::{HostId, MerchantId, OperationId, PaymentId, SubjectId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::operation::OperationState;
 use crate::payment::settlement::{BatchKey, BatchState, BatchTotals, ItemSettlement};
-use crate::payment::settlement_import::{Difference, DifferenceKind};
 use crate::payment::totals::TotalsKey;
 use crate::random::HashMap;
 use crate::store::Store;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::lists::InvalidCursor;
 use crate::payment::account_finding::AccountFindingKind;
+use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::ids::{
     BankAccountName, BatchId, HostId, ImportId, PaymentId, PayoutId, SubjectId,
@@ -12,8 +13,8 @@ use crate::payment::ids::{
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::reference::Rrn;
+use crate::payment::report_line::{LineOutcome, ReportedItem};
 use crate::payment::settlement::{BatchKey, BatchState, ItemFees, ItemKind, SettlementBatch};
-use crate::payment::settlement_import::{DifferenceKind, LineOutcome, ReportedItem};
 use crate::payment::totals::Totals;
 
 /// Which batches a list shows. Empty means all.

@@ -9,10 +9,10 @@ use super::report_lines::{
 };
 use super::settled_lines::{NEW_SETTLED_LINES, NO_SETTLED_LINES, settled_line};
 use super::settlement_imports::hold;
+use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::moment::UnixMillis;
-use crate::payment::settlement_import::{
-    AppliedLines, Difference, DifferenceKind, ItemReport, KeptLine, SettlementImport,
-};
+use crate::payment::report_line::{AppliedLines, ItemReport, KeptLine};
+use crate::payment::settlement_import::SettlementImport;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::engine::Engine;

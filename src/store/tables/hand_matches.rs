@@ -6,7 +6,7 @@ use super::settled_lines::{NEW_SETTLED_LINES, no_settled_line, of_line, settled_
 use crate::payment::discrepancy::Discrepancy;
 use crate::payment::ids::ImportId;
 use crate::payment::moment::UnixMillis;
-use crate::payment::settlement_import::{BY_HAND, ItemReport, LineChange, LineOutcome};
+use crate::payment::report_line::{BY_HAND, ItemReport, LineChange, LineOutcome};
 use crate::store::database::connection::Statement;
 use crate::store::database::engine::Engine;
 use crate::store::database::many_rows::{ManyRows, rows_per_statement};

@@ -1,7 +1,8 @@
 //! What the lines of a report have otherwise, recorded as they are decided.
 
+use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::moment::UnixMillis;
-use crate::payment::settlement_import::{Difference, DifferenceKind, SettlementImport};
+use crate::payment::settlement_import::SettlementImport;
 use crate::store::database::connection::Statement;
 use crate::store::database::engine::Engine;
 use crate::store::database::many_rows::ManyRows;

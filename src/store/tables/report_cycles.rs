@@ -53,7 +53,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn end_missed_of_day(
+    pub async fn follow_missed_of_day(
         &self,
         last: &SettlementImport,
         at: UnixMillis,

@@ -4,9 +4,8 @@ use sqlx::any::AnyRow;
 
 use super::columns::Columns;
 use crate::payment::ids::{ImportId, OperationId};
-use crate::payment::settlement_import::{
-    ItemReport, KeptLine, LineOutcome, LineState, SettlementImport,
-};
+use crate::payment::report_line::{ItemReport, KeptLine, LineOutcome, LineState};
+use crate::payment::settlement_import::SettlementImport;
 use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::many_rows::ManyRows;

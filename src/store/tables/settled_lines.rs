@@ -1,7 +1,7 @@
 //! Which items a line of a report settles. What is not so any more is deleted; who reads it compares it with the items.
 
 use crate::payment::ids::ImportId;
-use crate::payment::settlement_import::ItemReport;
+use crate::payment::report_line::ItemReport;
 use crate::store::database::connection::Statement;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;

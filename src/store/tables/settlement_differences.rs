@@ -12,15 +12,15 @@ use super::hand_matches::{hold, line_change};
 use super::journals::{NextPosition, next_position};
 use crate::ledger::journal::Journal;
 use crate::payment::account_finding::AccountFindingKind;
+use crate::payment::difference::{Difference, DifferenceKind, InvalidLikeItem, LikeItem};
 use crate::payment::discrepancy::{
     Discrepancy, DiscrepancyChange, DiscrepancyState, Found, ReportFinding, Stepped,
 };
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{BankAccountName, HostId, MerchantId, OperationId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::settlement_import::{
-    Difference, DifferenceKind, InvalidLikeItem, LikeItem, LineChange, SettlementImport,
-};
+use crate::payment::report_line::LineChange;
+use crate::payment::settlement_import::SettlementImport;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;

@@ -5,12 +5,11 @@ use super::on_both;
 use super::reports::{import, kept, line_of};
 use super::settlement::{day, host};
 use crate::ledger::template::Posting;
+use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::ids::MerchantId;
 use crate::payment::settlement::{BatchState, SettlementBatch};
-use crate::payment::settlement_import::{
-    Difference, DifferenceKind, ImportState, ReportRule, SettlementImport,
-};
+use crate::payment::settlement_import::{ImportState, ReportRule, SettlementImport};
 use crate::store::testing::TestDatabase;
 
 on_both!(

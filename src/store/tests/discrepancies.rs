@@ -6,11 +6,11 @@ use super::reports::{import, kept, line_of};
 use super::settlement::{day, host};
 use crate::ledger::account::AccountKind;
 use crate::ledger::template::Posting;
+use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::discrepancy::{
     Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Ending, Step, Stepped,
 };
 use crate::payment::event_kind::EventKind;
-use crate::payment::settlement_import::{Difference, DifferenceKind};
 use crate::store::Store;
 use crate::store::reads::events::Subject;
 use crate::store::records::lists::ListOrder;

@@ -6,12 +6,12 @@ use super::make::NOW;
 use super::on_both;
 use super::reports::{import, kept, line_of};
 use super::settlement::{day, host};
+use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::ids::OperationId;
 use crate::payment::settlement::BatchState;
 use crate::payment::settlement_import::{
-    Difference, DifferenceKind, ReportCycle, ReportRule, SettlementImport, has_all_cycles,
-    missing_cycles,
+    ReportCycle, ReportRule, SettlementImport, has_all_cycles, missing_cycles,
 };
 use crate::store::Store;
 use crate::store::records::lists::ListOrder;
@@ -123,7 +123,7 @@ async fn batches_wait_for_all_cycles_and_an_amended_one_ends_what_was_missed(
     store.finish_cycles(&last, RULE).await.unwrap();
     assert_eq!(fundable().await, 0);
     store.apply_all(&whole, &[sales[1], sales[3]]).await;
-    store.end_missed_of_day(&last, NOW).await.unwrap();
+    store.follow_missed_of_day(&last, NOW).await.unwrap();
     store.finish_cycles(&last, RULE).await.unwrap();
     let states = async || {
         let filter = DiscrepancyFilter::default();
@@ -138,7 +138,7 @@ async fn batches_wait_for_all_cycles_and_an_amended_one_ends_what_was_missed(
     let lacking = cycle(5, 2, 1);
     assert!(store.insert_import(&lacking, true).await.unwrap());
     store.apply_all(&lacking, &sales[1..2]).await;
-    store.end_missed_of_day(&last, NOW).await.unwrap();
+    store.follow_missed_of_day(&last, NOW).await.unwrap();
     store.finish_cycles(&last, RULE).await.unwrap();
     assert_eq!(states().await, [DiscrepancyState::Open]);
     assert_eq!((state().await, fundable().await), (BatchState::Disputed, 0));

@@ -10,12 +10,13 @@ use super::make::NOW;
 use super::on_both;
 use super::settlement::{day, host, sale, sold};
 use super::wire::{LOSE_CONFIRMATION, PASS, store_on_a_wire};
+use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::ids::{CaptureId, ImportId, OperationId, SubjectId};
-use crate::payment::settlement::{BatchState, BusinessDay, ItemKind};
-use crate::payment::settlement_import::{
-    AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, KeptLine, LineOutcome,
-    LineState, ReportRule, ReportedItem, SettlementImport,
+use crate::payment::report_line::{
+    AppliedLines, ItemReport, KeptLine, LineOutcome, LineState, ReportedItem,
 };
+use crate::payment::settlement::{BatchState, BusinessDay, ItemKind};
+use crate::payment::settlement_import::{ImportState, ReportRule, SettlementImport};
 use crate::store::Store;
 use crate::store::records::settlement::{DifferenceCount, ItemPlace};
 use crate::store::testing::TestDatabase;

@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use payswitch::payment::difference::Difference;
 use payswitch::payment::ids::{HostId, ImportId, MerchantId, OperationId};
 use payswitch::payment::moment::UnixMillis;
 use payswitch::payment::reference::Rrn;
-use payswitch::payment::settlement_import::{AppliedLines, Difference, LineState, ReportedItem};
+use payswitch::payment::report_line::{AppliedLines, LineState, ReportedItem};
 use payswitch::reconciliation::asked::AllAsked;
 use payswitch::reconciliation::candidates::ReportOf;
 use payswitch::reconciliation::findings::{as_they_come, not_in_report, of_open_lines};
