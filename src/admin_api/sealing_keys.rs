@@ -2,8 +2,8 @@
 //!
 //! The folder says what a key is. What gateways have found in it is recorded in the database, so that a key that is gone
 //! is known still, and so that the audit trail has what was done on the folder itself: the first gateway that notices it
-//! records it, once for all. What an operator does here has an audit row of its own (`rpc/audited`); only a gateway
-//! that looks at that very moment may add one.
+//! records it, once for all. What an operator does here has an audit row of its own (`rpc/audited`). Whoever takes a step
+//! or records what was found holds the lock of the folder, so that no gateway finds a step that is not recorded yet.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::card::envelope::Opener;
 use crate::card::header::Algorithm;
 use crate::card::key_folder::LOOK_EVERY;
 use crate::card::key_rotation::{ListedKey, Rotation, RotationError};
-use crate::card::keys::SealingKeysError;
+use crate::card::keys::{FolderLock, SealingKeys, SealingKeysError};
 use crate::card::master_key::MasterKey;
 use crate::card::master_rotation::{MasterRotation, MasterRotationError, Stage};
 use crate::card::sealing_key::KeyState;
@@ -144,7 +144,12 @@ impl SealingKeyBook {
 
     async fn look(&self, with_uses: bool) -> Result<(), KeyBookError> {
         let mut noted = self.noted.lock().await;
-        self.note(&mut noted, true).await?;
+        // Where another gateway holds the lock, the next look finds what it leaves.
+        if self.has_news(&noted)
+            && let Some(_lock) = self.lock_if_free().await?
+        {
+            self.note(&mut noted, true).await?;
+        }
         if with_uses {
             self.note_uses(&mut noted).await?;
         }
@@ -156,7 +161,7 @@ impl SealingKeyBook {
     /// # Errors
     /// When the folder or the database can't be read.
     pub(super) async fn list(&self) -> Result<Vec<ShownKey>, KeyBookError> {
-        let listed = self.in_folder(|rotation| rotation.list()).await?;
+        let listed = self.in_folder(None, |rotation| rotation.list()).await?;
         let recorded = self.parts.store.sealing_keys().await?;
         let mut shown: Vec<_> = listed
             .into_iter()
@@ -183,11 +188,13 @@ impl SealingKeyBook {
     /// next look finds.
     pub(super) async fn step(&self, step: KeyStep) -> Result<Option<ShownKey>, KeyBookError> {
         let mut noted = self.noted.lock().await;
+        let lock = Arc::new(self.lock().await?);
         // What somebody has done on the folder before is not taken for a part of this.
+        self.reload_keys().await?;
         self.note(&mut noted, true).await?;
         self.note_uses(&mut noted).await?;
         let keeps_rsa = self.parts.keeps_rsa;
-        let taken = self.in_folder(move |rotation| match step {
+        let taken = self.in_folder(Some(&lock), move |rotation| match step {
             KeyStep::Add(algorithm) => rotation.add(algorithm).map(|key| key.kid),
             KeyStep::Activate(kid) => rotation.activate(&kid).map(|key| key.kid),
             KeyStep::Retire { kid, anyway } => {
@@ -195,9 +202,9 @@ impl SealingKeyBook {
             }
         });
         let kid = taken.await?;
-        let opener = Arc::clone(&self.parts.opener);
-        tokio::task::spawn_blocking(move || opener.reload_keys()).await??;
+        self.reload_keys().await?;
         self.note(&mut noted, false).await?;
+        drop(lock);
         let listed = self.list().await?;
         Ok(listed.into_iter().find(|key| key.kid == kid))
     }
@@ -228,33 +235,56 @@ impl SealingKeyBook {
         }
     }
 
-    /// Files, and numbers of thousands of bits: no work for a thread that payments share.
+    /// Waits for the lock of the folder.
+    async fn lock(&self) -> Result<FolderLock, KeyBookError> {
+        let folder = self.parts.folder.clone();
+        Ok(tokio::task::spawn_blocking(move || FolderLock::take(&folder)).await??)
+    }
+
+    /// The lock of the folder, unless somebody else holds it.
+    async fn lock_if_free(&self) -> Result<Option<FolderLock>, KeyBookError> {
+        let folder = self.parts.folder.clone();
+        Ok(tokio::task::spawn_blocking(move || FolderLock::take_if_free(&folder)).await??)
+    }
+
+    async fn reload_keys(&self) -> Result<(), KeyBookError> {
+        let opener = Arc::clone(&self.parts.opener);
+        Ok(tokio::task::spawn_blocking(move || opener.reload_keys()).await??)
+    }
+
+    /// Files, and numbers of thousands of bits: no work for a thread that payments share. The `lock` stays held until it
+    /// is done, also where the caller has gone away.
     async fn in_folder<T: Send + 'static>(
         &self,
+        lock: Option<&Arc<FolderLock>>,
         work: impl FnOnce(&Rotation<'_>) -> Result<T, RotationError> + Send + 'static,
     ) -> Result<T, KeyBookError> {
         let folder = self.parts.folder.clone();
         let master_key = Arc::clone(&self.parts.master_key);
         let now = self.parts.clock.now();
+        let lock = lock.map(Arc::clone);
         let work = tokio::task::spawn_blocking(move || {
             master_key.reload().map_err(SealingKeysError::from)?;
             work(&Rotation {
                 folder: &folder,
                 master_key: &master_key,
                 now,
+                lock: lock.as_deref(),
             })
         });
         Ok(work.await??)
     }
 
+    /// Whether the keys in use are not as this process has recorded them last.
+    fn has_news(&self, noted: &Noted) -> bool {
+        noted.states.as_ref() != Some(&states(&self.parts.opener.sealing_keys()))
+    }
+
     /// Records how far the keys in use have come since the last look: with a row of the audit trail each, where nobody
-    /// else records it.
+    /// else records it. The caller holds the lock of the folder.
     async fn note(&self, noted: &mut Noted, with_audit: bool) -> Result<(), KeyBookError> {
         let keys = self.parts.opener.sealing_keys();
-        let states: BTreeMap<_, _> = keys
-            .iter()
-            .map(|key| (key.kid().to_owned(), recorded_state(key.state())))
-            .collect();
+        let states = states(&keys);
         if noted.states.as_ref() == Some(&states) {
             return Ok(());
         }
@@ -290,11 +320,8 @@ impl SealingKeyBook {
             let row = with_audit.then(|| self.row(&key)).transpose()?;
             let before = before.map(|before| before.state);
             let store = &self.parts.store;
-            match store.record_sealing_key(&key, before, row.as_ref()).await {
-                // Another gateway was first.
-                Ok(()) | Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+            // Where it was not recorded, another gateway with a folder of its own was first.
+            store.record_sealing_key(&key, before, row.as_ref()).await?;
         }
         noted.states = Some(states);
         Ok(())
@@ -334,6 +361,14 @@ impl SealingKeyBook {
     }
 }
 
+/// How far each key has come.
+fn states(keys: &SealingKeys) -> BTreeMap<String, SealingKeyState> {
+    let states = keys
+        .iter()
+        .map(|key| (key.kid().to_owned(), recorded_state(key.state())));
+    states.collect()
+}
+
 const fn recorded_state(state: KeyState) -> SealingKeyState {
     match state {
         KeyState::Upcoming => SealingKeyState::Upcoming,
@@ -341,3 +376,6 @@ const fn recorded_state(state: KeyState) -> SealingKeyState {
         KeyState::Retiring => SealingKeyState::Retiring,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use super::header::Algorithm;
 use super::key_files::{set_modified, sync_folder};
 use super::keys::{
-    KeyFile, MAX_SEALING_KEYS, RETIRING_FOLDER, SealingKeysError, UPCOMING_FOLDER, generate,
-    lock_folder, read_key_files, write_key,
+    FolderLock, KeyFile, MAX_SEALING_KEYS, RETIRING_FOLDER, SealingKeysError, UPCOMING_FOLDER,
+    generate, read_key_files, write_key,
 };
 use super::master_key::MasterKey;
 use super::sealing_key::KeyState;
@@ -115,7 +115,7 @@ pub enum Retired {
     Removed,
 }
 
-/// The folder of sealing keys, to be changed. Whoever changes it holds its lock.
+/// The folder of sealing keys, to be changed.
 #[derive(Debug)]
 pub struct Rotation<'a> {
     /// The folder.
@@ -124,6 +124,8 @@ pub struct Rotation<'a> {
     pub master_key: &'a MasterKey,
     /// Now.
     pub now: UnixMillis,
+    /// The lock of the folder, where the caller holds it. Otherwise each change takes it.
+    pub lock: Option<&'a FolderLock>,
 }
 
 impl Rotation<'_> {
@@ -230,8 +232,11 @@ impl Rotation<'_> {
         Ok(Retired::Removed)
     }
 
-    fn locked(&self) -> Result<(fs::File, Vec<KeyFile>), RotationError> {
-        let lock = lock_folder(self.folder)?;
+    fn locked(&self) -> Result<(Option<FolderLock>, Vec<KeyFile>), RotationError> {
+        let lock = match self.lock {
+            Some(_) => None,
+            None => Some(FolderLock::take(self.folder)?),
+        };
         Ok((lock, self.read_tidied()?))
     }
 

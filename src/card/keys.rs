@@ -7,6 +7,7 @@
 //! this order: so a key that moves while they are read may be met twice, and is never missed.
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub const MAX_SEALING_KEYS: usize = 16;
 pub const UPCOMING_FOLDER: &str = "upcoming";
 /// The folder, within the folder of keys, of those that are no longer published.
 pub const RETIRING_FOLDER: &str = "retiring";
+/// How often the public keys are written where another node writes them at the same moment.
+const PUBLISH_ATTEMPTS: u32 = 5;
 /// How the files of private keys end.
 const KEY_FILE_EXTENSION: &str = "pem";
 
@@ -101,7 +104,7 @@ impl SealingKeys {
         rsa: bool,
         master_key: &MasterKey,
     ) -> Result<Self, SealingKeysError> {
-        let lock = lock_folder(folder)?;
+        let lock = FolderLock::take(folder)?;
         let found = read_key_files(folder, master_key)?;
         let mut keys: Vec<_> = found.into_iter().map(|file| file.key).collect();
         let wanted = [(Algorithm::EcdhEs, true), (Algorithm::RsaOaep256, rsa)];
@@ -167,16 +170,25 @@ impl SealingKeys {
     }
 
     /// Makes [`Self::jwks`] the content of the file at `path`. One that holds it already is left alone, so that nodes
-    /// which share it don't write all at once.
+    /// which share it don't write all at once. Where two do, the one whose new file the other has taken tries again.
     ///
     /// # Errors
     /// When it can't be written.
     pub fn write_jwks(&self, path: &Path) -> Result<(), SealingKeysError> {
         let text = self.jwks() + "\n";
-        if std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
-            return Ok(());
+        let is_there = || std::fs::read(path).is_ok_and(|there| there == text.as_bytes());
+        let mut attempts = 0;
+        while !is_there() {
+            attempts += 1;
+            match write_public_file(path, text.as_bytes(), Existing::Replace) {
+                Ok(()) => break,
+                Err(error) if attempts >= PUBLISH_ATTEMPTS && !is_there() => {
+                    return Err(error.into());
+                }
+                Err(_) => {}
+            }
         }
-        Ok(write_public_file(path, text.as_bytes(), Existing::Replace)?)
+        Ok(())
     }
 }
 
@@ -190,17 +202,48 @@ pub(super) struct KeyFile {
     pub(super) changed: UnixMillis,
 }
 
-/// Makes `folder` when it is missing, and locks it: whoever holds the lock makes, moves or removes keys. The system
+/// The lock of a folder of keys: whoever holds it makes, moves or removes keys, or records what was done so. The system
 /// gives it back when its holder dies.
-pub(super) fn lock_folder(folder: &Path) -> Result<std::fs::File, SealingKeysError> {
-    let failed = |source| SealingKeysError::Folder {
-        path: folder.into(),
-        source,
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let lock = std::fs::File::open(folder).map_err(failed)?;
-    lock.lock().map_err(failed)?;
-    Ok(lock)
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: std::fs::File,
+}
+
+impl FolderLock {
+    /// Makes `folder` when it is missing, and waits until nobody else holds its lock.
+    ///
+    /// # Errors
+    /// When the folder can't be made or locked.
+    pub fn take(folder: &Path) -> Result<Self, SealingKeysError> {
+        let file = Self::open(folder)?;
+        file.lock().map_err(|source| Self::failed(folder, source))?;
+        Ok(Self { _file: file })
+    }
+
+    /// The same without waiting: none when somebody else holds it.
+    ///
+    /// # Errors
+    /// When the folder can't be made or locked.
+    pub fn take_if_free(folder: &Path) -> Result<Option<Self>, SealingKeysError> {
+        let file = Self::open(folder)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(Self::failed(folder, source)),
+        }
+    }
+
+    fn open(folder: &Path) -> Result<std::fs::File, SealingKeysError> {
+        std::fs::create_dir_all(folder).map_err(|source| Self::failed(folder, source))?;
+        std::fs::File::open(folder).map_err(|source| Self::failed(folder, source))
+    }
+
+    fn failed(folder: &Path, source: std::io::Error) -> SealingKeysError {
+        SealingKeysError::Folder {
+            path: folder.into(),
+            source,
+        }
+    }
 }
 
 /// Refuses more keys than there may be.
@@ -299,7 +342,7 @@ pub(super) fn key_paths(folder: &Path) -> Result<Vec<(PathBuf, KeyState)>, Seali
 /// # Errors
 /// When the folder or a file can't be used, or a key opens under no master key.
 pub fn rewrap_keys(folder: &Path, master_key: &MasterKey) -> Result<usize, SealingKeysError> {
-    let _lock = lock_folder(folder)?;
+    let _lock = FolderLock::take(folder)?;
     let mut count = 0;
     for (path, _) in key_paths(folder)? {
         if master_key::rewrap_file(&path, master_key)? {

@@ -137,6 +137,7 @@ fn in_folder(arguments: &SealingKeysArgs) -> Result<(), CommandError> {
         folder: &card.sealing_keys,
         master_key: &master_key,
         now: SystemClock.now(),
+        lock: None,
     };
     if !matches!(arguments.action, Action::List) && card.sealing_keys.exists() {
         check_owner(&card.sealing_keys)?;

@@ -23,6 +23,7 @@ impl Folder {
             master_key,
             // Files have the machine's time.
             now: SystemClock.now().plus_ms(later_ms),
+            lock: None,
         }
     }
 }

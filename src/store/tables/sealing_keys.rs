@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyRow;
 
-use super::audit::insert_audit;
+use super::audit::{audit_values, insert_audit};
 use super::columns::Columns;
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
@@ -25,44 +25,42 @@ impl Store {
         rows.iter().map(sealing_key).collect()
     }
 
-    /// Records how far a key has come, which was `before` when it was read last, or not there. Where there is an audit row,
-    /// both are recorded or none.
+    /// Records how far a key has come, which was `before` when it was read last, or not there, and `audit`. Whether it was
+    /// recorded: not where another gateway came first, and then its audit row is not written either.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the audit row's request is recorded: another gateway came first.
+    /// When the database is not available.
     pub async fn record_sealing_key(
         &self,
         key: &SealingKeyRecord,
         before: Option<SealingKeyState>,
         audit: Option<&AuditRecord>,
-    ) -> Result<(), StoreError> {
-        let change = match before {
-            None => Statement {
-                text: "INSERT INTO sealing_keys (kid, algorithm, state, since_ms, used_ms) \
-                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kid) DO NOTHING",
-                values: vec![
-                    key.kid.as_str().into(),
-                    key.algorithm.as_str().into(),
-                    key.state.name().into(),
-                    key.since.as_i64().into(),
-                    key.used_at.map(UnixMillis::as_i64).into(),
-                ],
-                returning: false,
-            },
-            Some(before) => Statement {
-                text: "UPDATE sealing_keys SET state = $2, since_ms = $3 WHERE kid = $1 AND state = $4",
-                values: vec![
-                    key.kid.as_str().into(),
-                    key.state.name().into(),
-                    key.since.as_i64().into(),
-                    before.name().into(),
-                ],
-                returning: false,
-            },
+    ) -> Result<bool, StoreError> {
+        let statements = match before {
+            None => {
+                // A key that is there already ends the transaction.
+                let insert = Statement {
+                    text: "INSERT INTO sealing_keys (kid, algorithm, state, since_ms, used_ms) \
+                        VALUES ($1, $2, $3, $4, $5)",
+                    values: vec![
+                        key.kid.as_str().into(),
+                        key.algorithm.as_str().into(),
+                        key.state.name().into(),
+                        key.since.as_i64().into(),
+                        key.used_at.map(UnixMillis::as_i64).into(),
+                    ],
+                    returning: false,
+                };
+                let audit = audit.map(insert_audit);
+                audit.into_iter().chain([insert]).collect()
+            }
+            Some(before) => going_on(key, before, audit),
         };
-        let statements = [change].into_iter().chain(audit.map(insert_audit));
-        let done = self.inner.writer.run(statements.collect(), false).await;
-        done.map(drop)
+        match self.inner.writer.run(statements, false).await {
+            Ok(done) => Ok(done.last().is_some_and(|change| change.rows_affected == 1)),
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Records that something that was sealed to a key was opened, unless a later moment is recorded.
@@ -82,6 +80,45 @@ impl Store {
         let housekeeping = &self.inner.housekeeping;
         housekeeping.run(vec![statement]).await.map(drop)
     }
+}
+
+/// The statements with which a key that was `before` goes on, and its audit row is written. The change is the last one.
+fn going_on(
+    key: &SealingKeyRecord,
+    before: SealingKeyState,
+    audit: Option<&AuditRecord>,
+) -> Vec<Statement> {
+    // One change after the other: each sees what the one before has left.
+    let take_turns = Statement {
+        text: "UPDATE sealing_keys SET state = state WHERE kid = $1",
+        values: vec![key.kid.as_str().into()],
+        returning: false,
+    };
+    let audit = audit.map(|audit| {
+        let mut values = audit_values(audit);
+        values.extend([key.kid.as_str().into(), before.name().into()]);
+        Statement {
+            text: "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, \
+                body_hash, outcome, answer) SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), \
+                CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), \
+                CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT) \
+                WHERE EXISTS (SELECT 1 FROM sealing_keys WHERE kid = $11 AND state = $12)",
+            values,
+            returning: false,
+        }
+    });
+    let change = Statement {
+        text: "UPDATE sealing_keys SET state = $2, since_ms = $3 WHERE kid = $1 AND state = $4",
+        values: vec![
+            key.kid.as_str().into(),
+            key.state.name().into(),
+            key.since.as_i64().into(),
+            before.name().into(),
+        ],
+        returning: false,
+    };
+    let statements = [take_turns].into_iter().chain(audit).chain([change]);
+    statements.collect()
 }
 
 fn sealing_key(row: &AnyRow) -> Result<SealingKeyRecord, StoreError> {

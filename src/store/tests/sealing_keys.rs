@@ -1,13 +1,16 @@
 //! The sealing keys that gateways have found.
 
 use super::make::{NOW, random};
-use super::{fails, on_both};
+use super::on_both;
 use crate::payment::ids::AuditId;
 use crate::store::records::callers::AuditRecord;
 use crate::store::records::keys::{SealingKeyRecord, SealingKeyState};
 use crate::store::testing::TestDatabase;
 
-on_both!(a_key_goes_on_once_with_its_audit_row);
+on_both!(
+    a_key_goes_on_once_with_its_audit_row,
+    a_step_at_the_door_that_is_found_as_well_has_one_row_at_most,
+);
 
 fn key(kid: &str, state: SealingKeyState, ms: i64) -> SealingKeyRecord {
     SealingKeyRecord {
@@ -42,31 +45,38 @@ async fn a_key_goes_on_once_with_its_audit_row(database: TestDatabase) {
     for is_first in [true, false] {
         let row = found(&added);
         let recorded = store.record_sealing_key(&added, None, Some(&row)).await;
-        match is_first {
-            true => recorded.unwrap(),
-            false => fails!(recorded, Conflict),
-        }
+        assert_eq!(recorded, Ok(is_first));
     }
 
     let active = key("one", Active, 2);
     let audited = found(&active);
     let recorded = store.record_sealing_key(&active, Some(Upcoming), Some(&audited));
-    recorded.await.unwrap();
+    assert_eq!(recorded.await, Ok(true));
     let later = key("one", Active, 3);
     let row = found(&later);
     let second = store.record_sealing_key(&later, Some(Upcoming), Some(&row));
-    fails!(second.await, Conflict);
+    assert_eq!(second.await, Ok(false));
     assert_eq!(store.sealing_keys().await, Ok(vec![active.clone()]));
     let rows = store.list_audit(10, None).await.unwrap();
     assert_eq!(rows, [audited, found_as_recorded(&rows[1], &added)]);
 
     // Without a row of the trail: an operator's call has its own.
     let other = key("two", Active, 4);
-    store.record_sealing_key(&other, None, None).await.unwrap();
-    store.record_sealing_key(&other, None, None).await.unwrap();
+    for is_first in [true, false] {
+        let recorded = store.record_sealing_key(&other, None, None).await;
+        assert_eq!(recorded, Ok(is_first));
+    }
     let retired = key("one", Retired, 5);
-    let recorded = store.record_sealing_key(&retired, Some(Active), None);
-    recorded.await.unwrap();
+    for is_first in [true, false] {
+        let recorded = store.record_sealing_key(&retired, Some(Active), None);
+        assert_eq!(recorded.await, Ok(is_first));
+    }
+    // A gateway that has read the table before that adds no row to the operator's.
+    for (late, before) in [(&retired, Some(Active)), (&other, None)] {
+        let row = found(late);
+        let recorded = store.record_sealing_key(late, before, Some(&row)).await;
+        assert_eq!(recorded, Ok(false));
+    }
     for (ms, used) in [(60, 60), (30, 60), (90, 90)] {
         let at = NOW.plus_ms(ms);
         store.record_sealing_key_use("two", at).await.unwrap();
@@ -78,6 +88,29 @@ async fn a_key_goes_on_once_with_its_audit_row(database: TestDatabase) {
         assert_eq!(store.sealing_keys().await, Ok(expected), "{ms}");
     }
     assert_eq!(store.list_audit(10, None).await.unwrap().len(), 2);
+}
+
+/// An operator's step, and a gateway that has found it in the folder: at once, each as if it came first.
+async fn a_step_at_the_door_that_is_found_as_well_has_one_row_at_most(database: TestDatabase) {
+    use SealingKeyState::{Active, Upcoming};
+    let door = database.open().await;
+    let finder = database.open_beside(&door).await;
+    for number in 0..20 {
+        let kid = format!("key-{number}");
+        for (state, before) in [(Upcoming, None), (Active, Some(Upcoming))] {
+            // In the same millisecond, so that nothing but their rows tells the two apart.
+            let key = key(&kid, state, number);
+            let row = found(&key);
+            let (by_operator, by_finder) = tokio::join!(
+                door.record_sealing_key(&key, before, None),
+                finder.record_sealing_key(&key, before, Some(&row)),
+            );
+            let (by_operator, by_finder) = (by_operator.unwrap(), by_finder.unwrap());
+            assert_ne!(by_operator, by_finder, "{kid} {state:?}");
+            let on_record = door.find_audit(&row.operator, &row.request_id).await;
+            assert_eq!(on_record.unwrap().is_some(), by_finder, "{kid} {state:?}");
+        }
+    }
 }
 
 /// The row of this key, under the name that it was given.
