@@ -31,6 +31,7 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle totals acquirer --date 2026-11-27\n  \
     payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n  \
     payswitch settle import acquirer report.csv --reason 'the report of Friday'\n  \
+    payswitch settle imports\n  \
     payswitch settle report acquirer --date 2026-11-27\n  \
     payswitch settle differences acquirer --date 2026-11-27\n  \
     payswitch settle files acquirer --date 2026-11-27\n  \
@@ -117,6 +118,12 @@ enum Action {
     },
     /// Take in the host's report of a closed day.
     Import(report::ImportArgs),
+    /// Show the reports that were taken in or are being taken in, newest first, and how far each has come.
+    Imports {
+        /// The most reports.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
     /// Show what the host's report of a closed day has said: lines, differences by kind, and fees.
     Report {
         /// The host: the name of its profile.
@@ -254,6 +261,11 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
             }
             Action::Import(given) => {
                 return report::import(&mut client, given, arguments.json).await;
+            }
+            Action::Imports { limit } => {
+                let found = report::imports(&mut client, limit).await?;
+                report::show_imports(&found, arguments.json)?;
+                return Ok(ExitCode::SUCCESS);
             }
             Action::Report { host, date } => {
                 day_report::show(&mut client, host, date, arguments.json).await?;

@@ -99,10 +99,13 @@ async fn import_by_program(switch: &Switch, report: &[u8]) -> (Option<i32>, Stri
 
 /// What the program shows of the report of a date.
 async fn report_by_program(switch: &Switch, business_date: &str) -> String {
-    let command = as_operator(
-        switch,
-        &["settle", "report", "acquirer", "--date", business_date],
-    );
+    let arguments = ["settle", "report", "acquirer", "--date", business_date];
+    by_program(switch, &arguments).await
+}
+
+/// What the program shows an operator.
+async fn by_program(switch: &Switch, arguments: &[&str]) -> String {
+    let command = as_operator(switch, arguments);
     let run = tokio::process::Command::from(command).output().await;
     let run = run.expect("the program runs");
     assert!(run.status.success(), "{run:?}");
@@ -267,6 +270,18 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
         "0.06",
         "no differences",
     ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+
+    let listed = client.list_settlement_imports(admin::ListSettlementImportsRequest::default());
+    let listed = listed.await.expect("the reports").into_inner();
+    let expected = admin::ListSettlementImportsResponse {
+        settlement_imports: vec![done.clone()],
+        next_page_token: String::new(),
+    };
+    assert_eq!(listed, expected);
+    let shown = by_program(&switch, &["settle", "imports"]).await;
+    for part in [done.import_id.as_str(), "DONE", "report.csv"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
 

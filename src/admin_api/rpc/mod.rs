@@ -48,6 +48,7 @@ mod list_owed;
 mod list_payout_account_changes;
 mod list_report_lines;
 mod list_sealing_keys;
+mod list_settlement_imports;
 mod list_statement_lines;
 mod list_totals;
 mod make_payouts;

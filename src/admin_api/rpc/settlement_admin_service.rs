@@ -6,8 +6,8 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::audited::Audited;
 use super::{
-    cutover, get_day_report, import_report, list_business_days, list_differences, list_totals,
-    submit_totals, take_clearing_answer,
+    cutover, get_day_report, import_report, list_business_days, list_differences,
+    list_settlement_imports, list_totals, submit_totals, take_clearing_answer,
 };
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_server::SettlementAdminService;
@@ -74,6 +74,13 @@ impl SettlementAdminService for SettlementAdminApi {
         request: Request<pb::GetDayReportRequest>,
     ) -> Result<Response<pb::GetDayReportResponse>, Status> {
         get_day_report::call(&self.agreement, &request).await
+    }
+
+    async fn list_settlement_imports(
+        &self,
+        request: Request<pb::ListSettlementImportsRequest>,
+    ) -> Result<Response<pb::ListSettlementImportsResponse>, Status> {
+        list_settlement_imports::call(&self.audited.store, &request).await
     }
 
     async fn list_differences(

@@ -50,7 +50,8 @@ fn cycle(number: i64) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-fn settlement_import(
+/// A report, with what it has otherwise.
+pub(in crate::admin_api) fn settlement_import(
     import: &SettlementImport,
     differences: &[DifferenceCount],
 ) -> pb::SettlementImport {

@@ -1,4 +1,4 @@
-//! `payswitch settle import` and `differences`: the reports of banks.
+//! `payswitch settle import`, `imports` and `differences`: the reports of banks.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -154,6 +154,56 @@ fn show(answer: &pb::ImportReportResponse, as_json: bool) -> Result<(), CommandE
         print_line!("{:>8} {}", found.count, kind(found.kind))?;
     }
     show_missing_cycles(&answer.missing_cycles)
+}
+
+/// The reports of all hosts, newest first.
+pub(super) async fn imports(
+    client: &mut Client,
+    limit: usize,
+) -> Result<Vec<pb::SettlementImport>, CommandError> {
+    pages(limit, async |page_size, page_token| {
+        let request = pb::ListSettlementImportsRequest {
+            page_size,
+            page_token,
+        };
+        let page = client.list_settlement_imports(request).await;
+        let page = page.map_err(told)?.into_inner();
+        Ok((page.settlement_imports, page.next_page_token))
+    })
+    .await
+}
+
+/// Shows them, and how far each has come.
+pub(super) fn show_imports(
+    found: &[pb::SettlementImport],
+    as_json: bool,
+) -> Result<(), CommandError> {
+    if as_json {
+        let rows: Result<Vec<Value>, CommandError> = found.iter().map(import_json).collect();
+        return print_line!("{:#}", json!({ "settlement_imports": rows? }));
+    }
+    let mut table = table(&[
+        "report", "host", "date", "cycle", "file", "state", "lines", "applied", "by", "since",
+    ]);
+    for it in found {
+        let cycle = match it.cycle {
+            0 => String::new(),
+            number => format!("{number} of {}", it.cycle_count),
+        };
+        table.add_row([
+            it.import_id.clone(),
+            it.host_id.clone(),
+            it.business_date.clone(),
+            cycle,
+            it.name.clone(),
+            state(it).to_owned(),
+            it.line_count.to_string(),
+            it.applied_line_count.to_string(),
+            it.operator.clone(),
+            moment(it.create_time)?,
+        ]);
+    }
+    print_line!("{table}")
 }
 
 /// Which cycle of its date a report is, behind that.

@@ -155,6 +155,21 @@ impl Store {
         rows.first().map(import).transpose()
     }
 
+    /// The reports of all hosts, newest first, from `after` on; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`](crate::store::records::lists::MAX_PAGE_SIZE).
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_imports(
+        &self,
+        limit: usize,
+        after: Option<ImportId>,
+    ) -> Result<Vec<SettlementImport>, StoreError> {
+        let after = after.map(|id| id.to_string());
+        let rows = self.newest_first("settlement_imports", limit, after);
+        rows.await?.iter().map(import).collect()
+    }
+
     /// The report of a host whose file has this hash: that of a date, or the only one there is. Of days without lines, and of
     /// their cycles, there may be several.
     ///

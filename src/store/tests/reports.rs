@@ -26,6 +26,7 @@ on_both!(
     a_line_has_all_of_its_items_or_none,
     a_report_is_applied_once_and_its_batches_are_funded,
     differences_hold_batches_back_until_they_are_accepted,
+    reports_are_listed_newest_first_with_how_far_each_has_come,
 );
 
 pub(super) fn import(number: u8, lines: i64) -> SettlementImport {
@@ -427,4 +428,29 @@ async fn a_large_report_is_applied_in_short_transactions() {
         assert!(took < Duration::from_secs(300), "{measured}");
         store.close().await;
     }
+}
+
+async fn reports_are_listed_newest_first_with_how_far_each_has_come(database: TestDatabase) {
+    let store = database.open().await;
+    let given: Vec<_> = (1..=3)
+        .map(|number| SettlementImport {
+            business_date: day(number.into()),
+            ..import(number, 4)
+        })
+        .collect();
+    for import in &given {
+        assert!(store.insert_import(import, false).await.unwrap());
+    }
+    database
+        .execute("UPDATE settlement_imports SET state = 'APPLYING', applied_to = 3 WHERE name = 'report-2.csv'")
+        .await;
+    let first = store.list_imports(2, None).await.unwrap();
+    let applying = SettlementImport {
+        state: ImportState::Applying,
+        applied_to: 3,
+        ..given[1].clone()
+    };
+    assert_eq!(first, [given[2].clone(), applying.clone()]);
+    let last = store.list_imports(2, Some(applying.id)).await.unwrap();
+    assert_eq!(last, given[..1]);
 }
