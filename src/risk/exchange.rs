@@ -121,26 +121,23 @@ impl CountExchange {
     /// until then, as this node knows it. Other nodes forget it with their next exchange.
     ///
     /// # Errors
-    /// When the database does not take what was counted before, or can't be read. Nothing is forgotten then.
+    /// When the database does not take it. This node forgets nothing then; once more, it takes back what is left.
     pub async fn release(
         &self,
         subject: &Subject,
         limit: Option<&str>,
     ) -> Result<Vec<LimitCount>, StoreError> {
         let mut progress = self.progress.lock().await;
-        // Afterwards the database has all that this node has told, and the sum of it can be taken back.
+        // Afterwards the database has all that this node would tell of it.
         self.write(&mut progress).await?;
         let now = self.clock.now();
         let counts = self.limits.counts(subject, limit, now);
-        let mut stored = self.limits.windows(subject, limit, now);
-        for window in &mut stored {
-            window.count = self.store.risk_count(window).await?;
-        }
-        self.limits.forget(subject, limit, &stored, now);
-        if let Err(error) = self.write(&mut progress).await {
-            // It is done here; done once more, it would be taken back twice.
-            tracing::warn!(%error, "Other gateways are told of a release with the next exchange");
-        }
+        let windows = self.limits.windows(subject, limit, now);
+        progress.batch += 1;
+        self.store
+            .take_back_risk_counts(progress.batch, &windows, now)
+            .await?;
+        self.limits.forget(subject, limit);
         Ok(counts)
     }
 
@@ -189,3 +186,6 @@ impl CountExchange {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,18 +168,10 @@ impl Limits {
         self.looked_up(subject, limit).flat_map(windows).collect()
     }
 
-    /// Forgets what was counted of a subject, which all nodes have counted so far as `stored` says.
-    pub(super) fn forget(
-        &self,
-        subject: &Subject,
-        limit: Option<&str>,
-        stored: &[RiskCount],
-        now: UnixMillis,
-    ) {
-        for (limit, key) in self.looked_up(subject, limit) {
-            let stored = stored.iter().filter(|it| it.limit == limit.name);
-            let stored: Vec<_> = stored.map(|it| (it.begins_ms, it.count)).collect();
-            self.table.forget(&key, now, window(limit), &stored);
+    /// Forgets what was counted of a subject, by this node and by others.
+    pub(super) fn forget(&self, subject: &Subject, limit: Option<&str>) {
+        for (_, key) in self.looked_up(subject, limit) {
+            self.table.forget(&key);
         }
     }
 

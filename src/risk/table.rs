@@ -98,22 +98,11 @@ impl Table {
         })
     }
 
-    /// Forgets what was counted of a subject. `stored` is what all nodes have counted, as the database has it: each window's
-    /// beginning and its count.
-    pub(super) fn forget(
-        &self,
-        key: &Key,
-        at: UnixMillis,
-        (window_ms, told_from): (i64, i64),
-        stored: &[(i64, i64)],
-    ) {
-        let mut shard = self.shard(key);
-        let counted = shard.used(key, at, window_ms);
-        for (begins_ms, count) in stored {
-            counted.store(*begins_ms, *count, window_ms);
+    /// Forgets what was counted of a subject.
+    pub(super) fn forget(&self, key: &Key) {
+        if let Some(counted) = self.shard(key).known(key) {
+            counted.forget();
         }
-        counted.forget();
-        shard.queue(key, told_from);
     }
 
     /// Counts one more, unless `most` count already. Whether it did.

@@ -85,19 +85,19 @@ impl Counted {
         Some(UnixMillis::new(free))
     }
 
-    /// Takes back all that counts, also what other nodes have counted.
+    /// Forgets all that counts, also what other nodes have counted.
     pub(super) fn forget(&mut self) {
-        for count in [&mut self.current, &mut self.before] {
-            count.untold = -count.stored;
-        }
+        self.current = Count::default();
+        self.before = Count::default();
     }
 
-    /// Counts, or takes back what was counted at that moment.
+    /// Counts, or takes back what was counted at that moment. What is forgotten by then is not taken back: the count would
+    /// be below nothing, and as many more attempts would pass.
     pub(super) fn add(&mut self, at: UnixMillis, count: i64, window_ms: i64) {
         let begins_ms = begins_ms(at, window_ms);
         self.go_to(begins_ms, window_ms);
         if let Some(it) = self.window(begins_ms, window_ms) {
-            it.untold += count;
+            it.untold += count.max(-it.all().max(0));
         }
     }
 
@@ -227,13 +227,9 @@ mod tests {
         counted.add(at(1_100), 3, WINDOW);
         counted.forget();
         assert_eq!(counted.at(at(1_100), WINDOW), 0);
-        // What others have counted is taken back for all; what nobody knows is nothing to tell.
-        let told = counted.take_untold(WINDOW);
-        let before = Untold {
-            begins_ms: 0,
-            count: -7,
-        };
-        assert_eq!(told, [None, Some(before)]);
+        assert_eq!(counted.take_untold(WINDOW), [None, None]);
+        // An attempt that was on its way, and is not sent after all, is forgotten already.
+        counted.add(at(1_100), -1, WINDOW);
         counted.add(at(1_200), 1, WINDOW);
         assert_eq!(counted.at(at(1_200), WINDOW), 1);
     }

@@ -332,7 +332,7 @@ fn a_subject_is_looked_up_and_forgotten() {
     assert_eq!(limits.counts(&visa, Some("range"), NOW), card(3)[1..]);
     let windows = limits.windows(&visa, Some("card"), NOW);
     assert_eq!(windows.len(), 2);
-    limits.forget(&visa, Some("card"), &windows, NOW);
+    limits.forget(&visa, Some("card"));
     assert_eq!(
         limits.counts(&visa, None, NOW)[0],
         count("card", false, 0, 3, false)

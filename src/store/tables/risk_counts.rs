@@ -1,6 +1,6 @@
 //! What was counted for limits, by each node in rows of its own, and the last batch of each node.
 
-use super::columns::{Columns, first_integer};
+use super::columns::Columns;
 use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
@@ -39,13 +39,7 @@ impl Store {
             returning: false,
         };
         let mut statements: Vec<Statement> = counts.iter().map(count).collect();
-        statements.push(Statement {
-            text: "INSERT INTO risk_nodes (node_id, batch, written_ms) VALUES ($1, $2, $3) \
-                ON CONFLICT (node_id) DO UPDATE SET batch = excluded.batch, written_ms = excluded.written_ms \
-                WHERE risk_nodes.batch <= excluded.batch",
-            values: vec![node_id.into(), batch.into(), now.as_i64().into()],
-            returning: false,
-        });
+        statements.push(last_batch(&node_id, batch, now));
         self.inner.housekeeping.run(statements).await.map(drop)
     }
 
@@ -92,23 +86,45 @@ impl Store {
         Ok(found.first().map(batch).transpose()?.flatten())
     }
 
-    /// What all nodes together have counted of this subject in this window.
+    /// Takes back what all nodes together have counted in these windows, in the rows of this node, as its next batch. Of
+    /// several nodes that do so at once one takes it back, and the others find nothing left; so it is where it runs twice.
     ///
     /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn risk_count(&self, of: &RiskCount) -> Result<i64, StoreError> {
-        let text = "SELECT CAST(COALESCE(SUM(counted), 0) AS BIGINT) AS counted FROM risk_counts \
-            WHERE limit_name = $1 AND subject = $2 AND begins_ms = $3";
-        let values = [
-            of.limit.as_str().into(),
-            of.subject.as_str().into(),
-            of.begins_ms.into(),
-        ];
-        let rows = self.read(text, &values).await?;
-        let count = rows
-            .first()
-            .map(|row| first_integer(row, "risk_counts", "counted", &of.subject));
-        count.unwrap_or(Ok(0))
+    /// When the database is not available. It may be taken back nevertheless.
+    pub async fn take_back_risk_counts(
+        &self,
+        batch: i64,
+        windows: &[RiskCount],
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let node_id = self.node_id().to_string();
+        // One after the other: each sees what the one before has taken back.
+        let take_turns = Statement {
+            text: "UPDATE risk_nodes SET batch = batch",
+            values: Vec::new(),
+            returning: false,
+        };
+        let take_back = |it: &RiskCount| Statement {
+            text: "INSERT INTO risk_counts (limit_name, subject, begins_ms, node_id, counted, batch, ends_ms) \
+                SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS TEXT), \
+                CAST(-SUM(counted) AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT) FROM risk_counts \
+                WHERE limit_name = $1 AND subject = $2 AND begins_ms = $3 HAVING SUM(counted) <> 0 \
+                ON CONFLICT (limit_name, subject, begins_ms, node_id) DO UPDATE \
+                SET counted = risk_counts.counted + excluded.counted, batch = excluded.batch",
+            values: vec![
+                it.limit.as_str().into(),
+                it.subject.as_str().into(),
+                it.begins_ms.into(),
+                node_id.as_str().into(),
+                batch.into(),
+                it.ends_ms.into(),
+            ],
+            returning: false,
+        };
+        let mut statements = vec![take_turns];
+        statements.extend(windows.iter().map(take_back));
+        statements.push(last_batch(&node_id, batch, now));
+        self.inner.housekeeping.run(statements).await.map(drop)
     }
 
     /// What all nodes together have counted, of the subjects and windows that the batches of one node are about: those
@@ -139,5 +155,16 @@ impl Store {
             })
         };
         rows.iter().map(count).collect()
+    }
+}
+
+/// Records the number of a node's last batch.
+fn last_batch(node_id: &str, batch: i64, now: UnixMillis) -> Statement {
+    Statement {
+        text: "INSERT INTO risk_nodes (node_id, batch, written_ms) VALUES ($1, $2, $3) \
+            ON CONFLICT (node_id) DO UPDATE SET batch = excluded.batch, written_ms = excluded.written_ms \
+            WHERE risk_nodes.batch <= excluded.batch",
+        values: vec![node_id.into(), batch.into(), now.as_i64().into()],
+        returning: false,
     }
 }
