@@ -7,14 +7,16 @@ use std::str::FromStr;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use crate::payment::ids::{ImportId, PayoutId};
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::lists::{Cursor, ListOrder, Page};
+use crate::store::records::settlement::BatchCursor;
 use crate::store::tables::columns::Columns;
 
 /// The most rows that a page looks at.
-const LOOKED_AT: usize = 5000;
+pub(in crate::store) const LOOKED_AT: usize = 5000;
 
 /// The key of a row: where it stands in a walk's order.
 pub(in crate::store) trait WalkKey: Sized {
@@ -59,6 +61,38 @@ impl WalkKey for String {
 
     fn values(&self) -> Vec<Value> {
         vec![self.as_str().into()]
+    }
+}
+
+/// By an id that sorts by when it was given.
+macro_rules! by_id {
+    ($($id:ident),*) => {$(
+        impl WalkKey for $id {
+            fn read(row: &AnyRow, table: &'static str) -> Result<Self, StoreError> {
+                Columns::of(row, table, "id")?.parsed("id")
+            }
+
+            fn values(&self) -> Vec<Value> {
+                vec![self.to_string().into()]
+            }
+        }
+    )*};
+}
+by_id!(PayoutId, ImportId);
+
+/// By the date of a batch.
+impl WalkKey for BatchCursor {
+    fn read(row: &AnyRow, table: &'static str) -> Result<Self, StoreError> {
+        let columns = Columns::of(row, table, "id")?;
+        Ok(Self {
+            business_date: columns.parsed("business_date")?,
+            id: columns.parsed("id")?,
+        })
+    }
+
+    fn values(&self) -> Vec<Value> {
+        let date = self.business_date.to_string();
+        vec![date.into(), self.id.to_string().into()]
     }
 }
 
@@ -131,6 +165,12 @@ impl IndexWalk {
         if !likes.is_empty() {
             self.conditions.push(format!("({})", likes.join(" OR ")));
         }
+    }
+
+    /// The place of a value that is in no condition, for the text of what is selected.
+    pub(in crate::store) fn place_of(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
     }
 
     /// The columns of the key.

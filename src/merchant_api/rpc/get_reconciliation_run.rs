@@ -28,7 +28,7 @@ pub(super) async fn call(
     };
     let found = store.report_runs(&merchant.id, &this, ListOrder::NewestFirst, 1, None);
     let found = found.await.map_err(|error| of_unavailable(&error))?;
-    let found = found.first().ok_or_else(errors::run_not_found)?;
+    let found = found.items.first().ok_or_else(errors::run_not_found)?;
     Ok(Response::new(pb::GetReconciliationRunResponse {
         reconciliation_run: Some(run(found)),
     }))

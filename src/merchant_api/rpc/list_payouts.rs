@@ -2,7 +2,6 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::page::cut;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::list::FilteredList;
@@ -28,19 +27,16 @@ pub(super) async fn call(
         &merchant.id,
         &list.filter,
         list.order,
-        list.page_size + 1,
+        list.page_size,
         list.after,
     );
     let found = found.await.map_err(|error| of_unavailable(&error))?;
-    let (found, next_page_token) = cut(found, list.page_size, |last| {
-        list.page_tokens.write(last.id)
-    });
-    let ids: Vec<PayoutId> = found.iter().map(|it| it.id).collect();
+    let ids: Vec<PayoutId> = found.items.iter().map(|it| it.id).collect();
     let paid = store.batches_paid_by(&ids).await;
     let paid = paid.map_err(|error| of_unavailable(&error))?;
     let shown = |found: &Payout| payout(found, paid.get(&found.id).map_or(&[], |it| it));
     Ok(Response::new(pb::ListPayoutsResponse {
-        payouts: found.iter().map(shown).collect(),
-        next_page_token,
+        payouts: found.items.iter().map(shown).collect(),
+        next_page_token: list.next_page_token(found.next),
     }))
 }

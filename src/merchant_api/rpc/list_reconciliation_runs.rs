@@ -2,7 +2,6 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::page::cut;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::list::FilteredList;
@@ -28,15 +27,12 @@ pub(super) async fn call(
         &merchant.id,
         &list.filter,
         list.order,
-        list.page_size + 1,
+        list.page_size,
         list.after,
     );
     let found = found.await.map_err(|error| of_unavailable(&error))?;
-    let (found, next_page_token) = cut(found, list.page_size, |last| {
-        list.page_tokens.write(last.import_id)
-    });
     Ok(Response::new(pb::ListReconciliationRunsResponse {
-        reconciliation_runs: found.iter().map(run).collect(),
-        next_page_token,
+        reconciliation_runs: found.items.iter().map(run).collect(),
+        next_page_token: list.next_page_token(found.next),
     }))
 }

@@ -2,7 +2,6 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::page::cut;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::list::FilteredList;
@@ -27,15 +26,12 @@ pub(super) async fn call(
         &merchant.id,
         &list.filter,
         list.order,
-        list.page_size + 1,
+        list.page_size,
         list.after,
     );
     let found = found.await.map_err(|error| of_unavailable(&error))?;
-    let (found, next_page_token) = cut(found, list.page_size, |last| {
-        list.page_tokens.write(BatchCursor::of(last))
-    });
     Ok(Response::new(pb::ListSettlementBatchesResponse {
-        settlement_batches: found.iter().map(batch).collect(),
-        next_page_token,
+        settlement_batches: found.items.iter().map(batch).collect(),
+        next_page_token: list.next_page_token(found.next),
     }))
 }

@@ -55,7 +55,7 @@ impl Store {
         let (shop, filter) = (shop(), BatchFilter::default());
         let listed =
             self.list_settlement_batches(&shop, &filter, ListOrder::OldestFirst, 100, None);
-        listed.await.unwrap()
+        listed.await.unwrap().items
     }
 
     async fn items_of(&self, batch: &SettlementBatch) -> Vec<SettlementItem> {

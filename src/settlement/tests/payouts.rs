@@ -101,7 +101,7 @@ impl Scene {
         let listed = self
             .store
             .list_payouts(&shop, &filter, ListOrder::OldestFirst, 100, None);
-        listed.await.unwrap()
+        listed.await.unwrap().items
     }
 
     /// The dates of the batches that a payout pays.

@@ -1,18 +1,17 @@
 //! Reads payouts, and what they are made of.
 
-use sqlx::AssertSqlSafe;
-
 use crate::ledger::account::AccountKind;
 use crate::payment::ids::{BatchId, HostId, MerchantId, PayoutId};
-use crate::payment::moment::BusinessDate;
+use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::Currency;
+use crate::payment::payout::PayoutState;
 use crate::random::HashMap;
 use crate::store::Store;
-use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::index_walk::{IndexWalk, page};
 use crate::store::merchant_money::{PayableBalance, Payout, PayoutFilter};
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page};
 use crate::store::tables::columns::Columns;
 use crate::store::tables::payouts::payout;
 
@@ -161,7 +160,7 @@ impl Store {
         Ok(paid)
     }
 
-    /// A merchant's payouts, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`.
+    /// A merchant's payouts, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -170,40 +169,24 @@ impl Store {
         merchant: &MerchantId,
         filter: &PayoutFilter,
         order: ListOrder,
-        limit: usize,
+        page_size: usize,
         after: Option<PayoutId>,
-    ) -> Result<Vec<Payout>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let (beyond, direction) = match order {
-            ListOrder::NewestFirst => ("<", "DESC"),
-            ListOrder::OldestFirst => (">", "ASC"),
-        };
-        let mut text = "SELECT * FROM payouts WHERE merchant_id = $1".to_owned();
-        let mut values: Vec<Value> = vec![merchant.as_str().into()];
+    ) -> Result<Page<Payout, PayoutId>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
         // Their names sort by when they were made.
-        for (condition, value) in [
-            ("state =", filter.state.map(|it| it.name().into())),
-            ("currency =", filter.currency.map(|it| it.code().into())),
-            (
-                "created_at_ms >=",
-                filter.created_from.map(|it| it.as_i64().into()),
-            ),
-            (
-                "created_at_ms <",
-                filter.created_before.map(|it| it.as_i64().into()),
-            ),
-            (
-                &*format!("id {beyond}"),
-                after.map(|after| after.to_string().into()),
-            ),
-        ] {
-            if let Some(value) = value {
-                values.push(value);
-                text.push_str(&format!(" AND {condition} ${}", values.len()));
-            }
-        }
-        text.push_str(&format!(" ORDER BY id {direction} LIMIT {limit}"));
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(payout).collect()
+        let mut walk = IndexWalk::new("payouts", &["payouts.id"], order);
+        walk.only("payouts.merchant_id =", Some(merchant.as_str()));
+        walk.after(after.as_ref());
+        let end = self.end_of_look(&mut walk).await?;
+        walk.only("payouts.state =", filter.state.map(PayoutState::name));
+        let currency = filter.currency.map(Currency::code);
+        walk.filtered("payouts.currency", currency);
+        let millis = |at: Option<UnixMillis>| at.map(UnixMillis::as_i64);
+        walk.only("payouts.created_at_ms >=", millis(filter.created_from));
+        walk.only("payouts.created_at_ms <", millis(filter.created_before));
+        let select = "SELECT * FROM payouts";
+        let rows = self.walked(&walk, select, "", page_size + 1).await?;
+        let items = rows.iter().map(payout).collect::<Result<Vec<_>, _>>()?;
+        Ok(page(items, page_size, |last| last.id, end))
     }
 }

@@ -15,8 +15,9 @@ use crate::random::HashSet;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::index_walk::{IndexWalk, page};
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page};
 use crate::store::records::settlement::{ItemPlace, ReportRun, ReportedFees, RunFilter};
 use crate::store::tables::columns::Columns;
 use crate::store::tables::payments::card_brand;
@@ -241,8 +242,8 @@ impl Store {
         }
     }
 
-    /// The reports that are applied of the hosts that a merchant has batches with, by their names, at most `limit` (1 to
-    /// [`MAX_PAGE_SIZE`]), going on after `after`.
+    /// The reports that are applied of the hosts that a merchant has batches with, by their names, `page_size` (1 to
+    /// [`MAX_PAGE_SIZE`]) at a time, going on after `after`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -251,47 +252,40 @@ impl Store {
         merchant: &MerchantId,
         filter: &RunFilter,
         order: ListOrder,
-        limit: usize,
+        page_size: usize,
         after: Option<ImportId>,
-    ) -> Result<Vec<ReportRun>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let (beyond, direction) = match order {
-            ListOrder::NewestFirst => ("<", "DESC"),
-            ListOrder::OldestFirst => (">", "ASC"),
-        };
-        let mut text = "SELECT imports.id, imports.host_id, imports.business_date, imports.at_ms, \
-            CASE WHEN imports.cycle > 0 THEN (SELECT COUNT(*) FROM settlement_items \
-                WHERE settlement_items.host_id = imports.host_id AND settlement_items.business_date = imports.business_date \
-                AND settlement_items.merchant_id = $1 AND settlement_items.settled_by = imports.id) ELSE \
-            (SELECT CAST(COALESCE(SUM(capture_count + refund_count), 0) AS BIGINT) FROM settlement_batches \
-                WHERE settlement_batches.host_id = imports.host_id AND settlement_batches.merchant_id = $1 \
-                AND settlement_batches.business_date = imports.business_date) - (SELECT COUNT(*) \
-                FROM settlement_differences WHERE import_id = imports.id AND merchant_id = $1 \
-                AND kind = 'NOT_IN_REPORT') END AS matched, \
-            (SELECT COUNT(*) FROM settlement_differences WHERE import_id = imports.id AND merchant_id = $1) AS differing \
-            FROM settlement_imports AS imports WHERE imports.state = 'DONE' AND EXISTS (SELECT 1 \
-                FROM settlement_batches AS batches WHERE batches.host_id = imports.host_id \
-                AND batches.business_date = imports.business_date AND batches.merchant_id = $1)"
-            .to_owned();
-        let mut values: Vec<Value> = vec![merchant.as_str().into()];
+    ) -> Result<Page<ReportRun, ImportId>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
+        let mut walk = IndexWalk::new("settlement_imports AS imports", &["imports.id"], order);
+        walk.only("imports.id =", filter.import_id.map(|it| it.to_string()));
+        walk.after(after.as_ref());
+        let end = self.end_of_look(&mut walk).await?;
+        walk.filtered(
+            "imports.host_id",
+            filter.host_id.as_ref().map(HostId::as_str),
+        );
         let date = filter.business_date.map(|date| date.to_string());
-        let host = filter.host_id.map(|it| it.as_str().into());
-        for (condition, value) in [
-            ("id =", filter.import_id.map(|it| it.to_string().into())),
-            ("host_id =", host),
-            ("business_date =", date.map(Into::into)),
-            (
-                &*format!("id {beyond}"),
-                after.map(|after| after.to_string().into()),
-            ),
-        ] {
-            if let Some(value) = value {
-                values.push(value);
-                text.push_str(&format!(" AND imports.{condition} ${}", values.len()));
-            }
-        }
-        text.push_str(&format!(" ORDER BY imports.id {direction} LIMIT {limit}"));
-        let rows = self.read(sqlx::AssertSqlSafe(text), &values).await?;
+        walk.filtered("imports.business_date", date);
+        walk.only_where("imports.state = 'DONE'");
+        let merchant = walk.place_of(merchant.as_str());
+        walk.only_where(format!(
+            "EXISTS (SELECT 1 FROM settlement_batches AS batches WHERE batches.host_id = imports.host_id \
+             AND batches.business_date = imports.business_date AND batches.merchant_id = {merchant})"
+        ));
+        let select = format!(
+            "SELECT imports.id, imports.host_id, imports.business_date, imports.at_ms, \
+             CASE WHEN imports.cycle > 0 THEN (SELECT COUNT(*) FROM settlement_items \
+                WHERE settlement_items.host_id = imports.host_id AND settlement_items.business_date = imports.business_date \
+                AND settlement_items.merchant_id = {merchant} AND settlement_items.settled_by = imports.id) ELSE \
+             (SELECT CAST(COALESCE(SUM(capture_count + refund_count), 0) AS BIGINT) FROM settlement_batches \
+                WHERE settlement_batches.host_id = imports.host_id AND settlement_batches.merchant_id = {merchant} \
+                AND settlement_batches.business_date = imports.business_date) - (SELECT COUNT(*) \
+                FROM settlement_differences WHERE import_id = imports.id AND merchant_id = {merchant} \
+                AND kind = 'NOT_IN_REPORT') END AS matched, \
+             (SELECT COUNT(*) FROM settlement_differences WHERE import_id = imports.id \
+                AND merchant_id = {merchant}) AS differing FROM settlement_imports AS imports"
+        );
+        let rows = self.walked(&walk, &select, "", page_size + 1).await?;
         let run = |row: &AnyRow| {
             let columns = Columns::of(row, "settlement_imports", "id")?;
             Ok(ReportRun {
@@ -303,7 +297,8 @@ impl Store {
                 at: columns.moment("at_ms")?,
             })
         };
-        rows.iter().map(run).collect()
+        let items = rows.iter().map(run).collect::<Result<Vec<_>, _>>()?;
+        Ok(page(items, page_size, |last| last.import_id, end))
     }
 
     /// What a report says of items, by currency.

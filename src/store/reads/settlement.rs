@@ -5,13 +5,14 @@ use std::cmp::Ordering;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::payment::ids::{BatchId, MerchantId};
+use crate::payment::ids::{BatchId, HostId, MerchantId};
 use crate::payment::money::Currency;
 use crate::payment::settlement::{BatchKey, BatchState, BusinessDay, DayTotals, SettlementBatch};
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::index_walk::{IndexWalk, page};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page};
 use crate::store::records::settlement::{BatchCursor, BatchFilter, NotedBatch};
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
@@ -29,6 +30,9 @@ const SUMS: &str = "SELECT merchant_id, currency, \
     CAST(SUM(CASE WHEN kind = 'CHARGEBACK' THEN amount_minor WHEN kind = 'CHARGEBACK_REVERSAL' THEN -amount_minor \
         ELSE 0 END) AS BIGINT) AS charged_back_minor \
     FROM settlement_items WHERE host_id = $1 AND business_date = $2";
+
+/// What batches are listed by. The index has it behind the merchant.
+const BATCH_ORDER: [&str; 2] = ["batches.business_date", "batches.id"];
 
 impl Store {
     /// The batches of a day, as its items sum to, by merchant and currency. Each merchant is read by itself, so that a
@@ -221,7 +225,7 @@ impl Store {
         rows.first().map(noted_batch).transpose()
     }
 
-    /// A merchant's batches, by business date and id, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after
+    /// A merchant's batches, by business date and id, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after
     /// `after`.
     ///
     /// # Errors
@@ -231,13 +235,13 @@ impl Store {
         merchant: &MerchantId,
         filter: &BatchFilter,
         order: ListOrder,
-        limit: usize,
+        page_size: usize,
         after: Option<BatchCursor>,
-    ) -> Result<Vec<SettlementBatch>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let (direction, beyond, way) = match order {
-            ListOrder::NewestFirst => ("DESC", "<", Ordering::Less),
-            ListOrder::OldestFirst => ("ASC", ">", Ordering::Greater),
+    ) -> Result<Page<SettlementBatch, BatchCursor>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
+        let way = match order {
+            ListOrder::NewestFirst => Ordering::Less,
+            ListOrder::OldestFirst => Ordering::Greater,
         };
         // First what is not made yet: what is made meanwhile is found by the second look.
         let mut not_made = Vec::new();
@@ -249,47 +253,37 @@ impl Store {
             }
             not_made.extend(self.sums_of(&day, merchant, filter.currency).await?);
         }
+        let mut walk = IndexWalk::new("settlement_batches AS batches", &BATCH_ORDER, order);
+        walk.only("batches.merchant_id =", Some(merchant.as_str()));
+        let date = filter.business_date.map(|date| date.to_string());
+        walk.only("batches.business_date =", date);
+        walk.after(after.as_ref());
+        let end = self.end_of_look(&mut walk).await?;
+        walk.only("batches.state =", filter.state.map(BatchState::name));
+        let host = filter.host_id.as_ref().map(HostId::as_str);
+        walk.filtered("batches.host_id", host);
+        let currency = filter.currency.map(Currency::code);
+        walk.filtered("batches.currency", currency);
+        let rows = self.walked(&walk, SELECT_BATCHES, "", page_size + 1);
+        let mut found = rows
+            .await?
+            .iter()
+            .map(batch)
+            .collect::<Result<Vec<_>, _>>()?;
         not_made.retain(|batch| {
             let place = BatchCursor::of(batch);
-            filter.shows(batch) && after.is_none_or(|after| place.cmp(&after) == way)
+            filter.shows(batch)
+                && after.is_none_or(|after| place.cmp(&after) == way)
+                // What lies behind the end of the look is on a later page.
+                && end.is_none_or(|end: BatchCursor| place.cmp(&end) != way)
+                && found.iter().all(|made| made.id != batch.id)
         });
-        let mut text = format!("{SELECT_BATCHES} WHERE batches.merchant_id = $1");
-        let mut values: Vec<Value> = vec![merchant.as_str().into()];
-        let date = filter.business_date.map(|date| date.to_string());
-        for (column, value) in [
-            ("state", filter.state.map(|state| state.name().into())),
-            ("host_id", filter.host_id.map(|host| host.as_str().into())),
-            ("business_date", date.map(Value::from)),
-            ("currency", filter.currency.map(|it| it.code().into())),
-        ] {
-            if let Some(value) = value {
-                values.push(value);
-                text.push_str(&format!(" AND batches.{column} = ${}", values.len()));
-            }
-        }
-        if let Some(after) = after {
-            values.push(after.business_date.to_string().into());
-            values.push(after.id.to_string().into());
-            text.push_str(&format!(
-                " AND (batches.business_date, batches.id) {beyond} (${}, ${})",
-                values.len() - 1,
-                values.len()
-            ));
-        }
-        text.push_str(&format!(
-            " ORDER BY batches.business_date {direction}, batches.id {direction} LIMIT {limit}"
-        ));
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let made: Result<Vec<SettlementBatch>, StoreError> = rows.iter().map(batch).collect();
-        let mut found = made?;
-        not_made.retain(|batch| found.iter().all(|made| made.id != batch.id));
         found.append(&mut not_made);
         found.sort_by_key(BatchCursor::of);
         if order == ListOrder::NewestFirst {
             found.reverse();
         }
-        found.truncate(limit);
-        Ok(found)
+        Ok(page(found, page_size, BatchCursor::of, end))
     }
 }
 

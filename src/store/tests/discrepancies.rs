@@ -129,7 +129,7 @@ async fn a_step_is_taken_once_with_its_event_and_its_journal(database: TestDatab
     assert_eq!(store.listed(of_kind).await, []);
     let all = RunFilter::default();
     let runs = store.report_runs(&shop, &all, ListOrder::NewestFirst, 10, None);
-    let runs = runs.await.unwrap();
+    let runs = runs.await.unwrap().items;
     assert_eq!((runs[0].matched, runs[0].discrepancies), (1, 1));
     assert_eq!(runs[0].business_date, day(1));
     store.close().await;

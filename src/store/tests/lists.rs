@@ -2,16 +2,25 @@
 
 use super::make::{NOW, approved, declined, intent_at};
 use super::on_both;
+use super::settlement::{day, host};
 use crate::payment::event_kind::EventKind;
-use crate::payment::ids::{ImportId, MerchantId, PaymentId};
+use crate::payment::ids::{BatchId, ImportId, MerchantId, PaymentId, PayoutId};
 use crate::payment::money::Money;
+use crate::payment::payout::PayoutState;
+use crate::payment::settlement::BatchState;
 use crate::store::Store;
+use crate::store::index_walk::LOOKED_AT;
+use crate::store::merchant_money::PayoutFilter;
 use crate::store::reads::balances::EntryFilter;
-use crate::store::records::lists::{ListOrder, PaymentCursor, PaymentFilter, RefundFilter};
-use crate::store::records::settlement::DiscrepancyFilter;
+use crate::store::records::lists::{ListOrder, Page, PaymentCursor, PaymentFilter, RefundFilter};
+use crate::store::records::settlement::{BatchCursor, BatchFilter, DiscrepancyFilter, RunFilter};
 use crate::store::testing::TestDatabase;
 
-on_both!(pages_hold_each_payment_once, filters_find_what_they_say);
+on_both!(
+    pages_hold_each_payment_once,
+    filters_find_what_they_say,
+    pages_that_look_at_a_part_hold_all_that_a_filter_leaves,
+);
 
 fn shop() -> MerchantId {
     "shop".parse().unwrap()
@@ -130,6 +139,111 @@ async fn filters_find_what_they_say(database: TestDatabase) {
     assert_eq!(by_rrn, vec![intents[3].payment.clone()]);
 }
 
+/// More payouts, batches and reports than a page looks at, of which a filter leaves the first, one between and the last.
+async fn pages_that_look_at_a_part_hold_all_that_a_filter_leaves(database: TestDatabase) {
+    let store = database.open().await;
+    let (between, last) = (LOOKED_AT / 2, LOOKED_AT + 200);
+    let left = format!("IN (1, {between}, {last})");
+    let numbers = format!(
+        "WITH RECURSIVE n (k) AS (VALUES (1) UNION ALL SELECT k + 1 FROM n WHERE k < {last}) SELECT"
+    );
+    let id = "'0000000000000000000' || SUBSTR(CAST(10000000 + k AS TEXT), 2)";
+    let date = format!("CASE WHEN k <= {between} THEN '2026-01-02' ELSE '2026-01-03' END");
+    for text in [
+        format!(
+            "INSERT INTO payouts (id, merchant_id, host_id, currency, amount_minor, reserve_minor, \
+             reserve_released_minor, state, made_on, arrival_date, account, destination, made_position, \
+             created_at_ms, version) {numbers} 'out_' || {id}, 'shop', 'h', 'EUR', k, 0, 0, \
+             CASE WHEN k {left} THEN 'FAILED' ELSE 'PAID' END, '2026-01-02', '2026-01-02', '{{}}', 'x', k, k, 1 FROM n"
+        ),
+        format!(
+            "INSERT INTO settlement_batches (id, merchant_id, host_id, business_date, currency, state, capture_count, \
+             captured_minor, refund_count, refunded_minor, opened_at_ms, closed_at_ms) {numbers} 'bat_' || {id}, \
+             'shop', 'h' || k, {date}, 'EUR', CASE WHEN k {left} THEN 'DISPUTED' ELSE 'SETTLED' END, k, k, 0, 0, k, k FROM n"
+        ),
+        format!(
+            "INSERT INTO settlement_batches (id, merchant_id, host_id, business_date, currency, state, capture_count, \
+             captured_minor, refund_count, refunded_minor, opened_at_ms, closed_at_ms) {numbers} \
+             'bat_1' || SUBSTR({id}, 2), 'seldom', 'h' || k, {date}, 'EUR', 'SETTLED', k, k, 0, 0, k, k \
+             FROM n WHERE k {left}"
+        ),
+        format!(
+            "INSERT INTO settlement_imports (id, host_id, kind, name, sha256, business_date, lines, state, applied_to, \
+             matched, clears, operator, at_ms) {numbers} 'imp_' || {id}, 'h' || k, 'REPORT', 'x', \
+             '{}', {date}, 0, 'DONE', 0, 0, 0, 'x', k FROM n",
+            "0".repeat(64)
+        ),
+    ] {
+        database.execute(&text).await;
+    }
+    let numbers = |order| match order {
+        ListOrder::OldestFirst => [1, between, last],
+        ListOrder::NewestFirst => [last, between, 1],
+    };
+    let (shop, seldom) = (shop(), "seldom".parse().unwrap());
+    for order in [ListOrder::OldestFirst, ListOrder::NewestFirst] {
+        let expected = numbers(order).map(|number| i64::try_from(number).unwrap());
+        for page_size in [1, 2, 50] {
+            let case = format!("{order:?} {page_size}");
+            let filter = PayoutFilter {
+                state: Some(PayoutState::Failed),
+                ..PayoutFilter::default()
+            };
+            let payouts = async |after| {
+                let listed = store.list_payouts(&shop, &filter, order, page_size, after);
+                listed.await.unwrap()
+            };
+            let found = followed(page_size, payouts).await;
+            let found: Vec<_> = found.iter().map(|it| it.amount.amount_minor()).collect();
+            assert_eq!(found, expected, "{case}");
+
+            let filter = BatchFilter {
+                state: Some(BatchState::Disputed),
+                ..BatchFilter::default()
+            };
+            let batches = async |after| {
+                let listed = store.list_settlement_batches(&shop, &filter, order, page_size, after);
+                listed.await.unwrap()
+            };
+            let found = followed(page_size, batches).await;
+            let found: Vec<_> = found.iter().map(|it| it.opened_at.as_i64()).collect();
+            assert_eq!(found, expected, "{case}");
+
+            let runs = async |after| {
+                let filter = RunFilter::default();
+                let listed = store.report_runs(&seldom, &filter, order, page_size, after);
+                listed.await.unwrap()
+            };
+            let found = followed(page_size, runs).await;
+            let found: Vec<_> = found.iter().map(|it| it.at.as_i64()).collect();
+            assert_eq!(found, expected, "{case}");
+        }
+    }
+}
+
+/// The items of all pages, of which there are more than one.
+async fn followed<T, C: Copy + PartialEq + std::fmt::Debug>(
+    page_size: usize,
+    page: impl AsyncFn(Option<C>) -> Page<T, C>,
+) -> Vec<T> {
+    let (mut items, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let next = page(after).await;
+        assert!(next.items.len() <= page_size);
+        items.extend(next.items);
+        pages += 1;
+        match next.next {
+            Some(next) => {
+                assert_ne!(after, Some(next), "it goes on");
+                after = Some(next);
+            }
+            None => break,
+        }
+    }
+    assert!(pages > 1);
+    items
+}
+
 /// Which index SQLite takes is looked at while it runs (`database/plans.rs`).
 #[tokio::test]
 async fn whatever_is_filtered_by_a_list_goes_along_an_index() {
@@ -187,6 +301,35 @@ async fn whatever_is_filtered_by_a_list_goes_along_an_index() {
                 found_before: created_before,
                 ..DiscrepancyFilter::default()
             };
+            let payouts = PayoutFilter {
+                state: has(0).then_some(PayoutState::Paid),
+                currency,
+                created_from,
+                created_before,
+            };
+            let batches = BatchFilter {
+                state: has(0).then_some(BatchState::Settled),
+                host_id: has(1).then(host),
+                business_date: has(2).then(|| day(1)),
+                currency,
+            };
+            let runs = RunFilter {
+                host_id: has(1).then(host),
+                business_date: has(2).then(|| day(1)),
+                import_id: has(3).then(|| ImportId::from_parts(NOW, [1; 10])),
+            };
+            let behind = has(5).then(|| PayoutId::from_parts(NOW, [1; 10]));
+            let listed = store.list_payouts(&shop, &payouts, order, 10, behind);
+            assert_eq!(listed.await.unwrap().items, []);
+            let behind = has(5).then(|| BatchCursor {
+                business_date: day(1),
+                id: BatchId::from_parts(NOW, [1; 10]),
+            });
+            let listed = store.list_settlement_batches(&shop, &batches, order, 10, behind);
+            assert_eq!(listed.await.unwrap().items, []);
+            let behind = has(5).then(|| ImportId::from_parts(NOW, [1; 10]));
+            let listed = store.report_runs(&shop, &runs, order, 10, behind);
+            assert_eq!(listed.await.unwrap().items, []);
             for merchant in [Some(&shop), None] {
                 let after = after.map(str::to_owned);
                 let listed = store.list_discrepancies(merchant, &filter, order, 10, after.as_ref());

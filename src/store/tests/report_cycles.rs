@@ -112,7 +112,7 @@ async fn batches_wait_for_all_cycles_and_an_amended_one_ends_what_was_missed(
     assert_eq!(open().await, BTreeSet::from([sales[3]]));
     let (shop, all) = ("shop".parse().unwrap(), RunFilter::default());
     let runs = store.report_runs(&shop, &all, ListOrder::OldestFirst, 10, None);
-    let runs = runs.await.unwrap();
+    let runs = runs.await.unwrap().items;
     let counts = runs.iter().map(|run| (run.matched, run.discrepancies));
     assert_eq!(counts.collect::<Vec<_>>(), [(1, 0), (1, 0), (1, 1)]);
 

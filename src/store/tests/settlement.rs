@@ -145,7 +145,7 @@ impl Store {
         let filter = BatchFilter::default();
         let listed =
             self.list_settlement_batches(&merchant, &filter, ListOrder::OldestFirst, 100, None);
-        listed.await.unwrap()
+        listed.await.unwrap().items
     }
 
     /// The date of the day of an operation, and whether that is closed.
@@ -386,7 +386,7 @@ async fn batches_are_listed_before_and_after_they_are_made(database: TestDatabas
     }
     let listed = async |filter: BatchFilter, order, limit, after| {
         let listed = store.list_settlement_batches(&merchant, &filter, order, limit, after);
-        let listed = listed.await.unwrap();
+        let listed = listed.await.unwrap().items;
         let dates = listed.iter().map(|batch| batch.key.business_date);
         dates.collect::<Vec<_>>()
     };
