@@ -223,7 +223,8 @@ pub async fn serve(
         sealer,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let notices = PayoutNotices::new(store.clone(), Arc::clone(&clock));
+    let accounts = statements.account_names().collect();
+    let notices = PayoutNotices::new(store.clone(), Arc::clone(&clock), accounts);
     let payouts = PayoutAdminServiceServer::new(PayoutAdminApi {
         payouts,
         notices: Arc::new(notices),

@@ -4,7 +4,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::bank_statement::{BankLine, Candidate, LineFinding, MatchRule};
-use super::ids::{BankAccountName, BankLineId, BankStatementId, DiscrepancyId, HostId};
+use super::ids::{BankAccountName, BankLineId, BankStatementId, DiscrepancyId, HostId, PayoutId};
 use super::moment::{BusinessDate, UnixMillis};
 use super::money::Currency;
 
@@ -16,7 +16,7 @@ pub enum AccountFindingKind {
     UnmatchedLine,
     /// A line fits two things, or two lines fit the same.
     Ambiguous,
-    /// A line names a payout, and has another amount.
+    /// A line, or what the bank notifies, names a payout, and has another amount.
     AmountDiffers,
     /// What a line fits is matched with another line.
     DuplicateAtBank,
@@ -94,6 +94,13 @@ pub enum OnAccount {
     Statement(BankStatementId),
     /// What should have come on the account, or left it, and has not.
     Missing(Candidate),
+    /// A booking of a payout, or of its return, that the bank has notified, in no statement.
+    Notified {
+        /// The payout.
+        payout: PayoutId,
+        /// The line of the file where it begins, from 1.
+        number: i64,
+    },
 }
 
 /// What an account has otherwise than payswitch.
@@ -155,20 +162,20 @@ impl AccountFinding {
         }
     }
 
-    /// Its name: what it is of, so that nothing is found twice. What is missing has the moment at which that was found.
+    /// Its name: what it is of, so that nothing is found twice. What is missing has the moment at which that was found, and
+    /// what was notified that of its payout.
     #[must_use]
     pub fn id(&self, found_at: UnixMillis) -> String {
         match self.of {
             OnAccount::Line { id, .. } => discrepancy_of(&id.to_string()),
             OnAccount::Statement(id) => discrepancy_of(&id.to_string()),
-            OnAccount::Missing(what) => {
-                let text = format!("{} {what}", self.account);
-                let hash = digest(&SHA256, text.as_bytes());
-                let mut bits = [0; 10];
-                for (bit, byte) in bits.iter_mut().zip(hash.as_ref()) {
-                    *bit = *byte;
-                }
-                DiscrepancyId::from_parts(found_at, bits).to_string()
+            OnAccount::Missing(what) => named(found_at, &format!("{} {what}", self.account)),
+            // The same booking in another file, or told again later, is the same.
+            OnAccount::Notified { payout, .. } => {
+                let theirs = self.theirs.as_deref().unwrap_or_default();
+                let currency = self.currency.code();
+                let text = format!("{} {payout} {theirs} {currency}", self.account);
+                named(payout.made_at(), &text)
             }
         }
     }
@@ -178,7 +185,9 @@ impl AccountFinding {
     pub fn rule(&self) -> Option<MatchRule> {
         let (what, side) = match &self.of {
             OnAccount::Missing(what) => (what, &self.ours),
-            OnAccount::Line { .. } => (self.candidates.first()?, &self.theirs),
+            OnAccount::Line { .. } | OnAccount::Notified { .. } => {
+                (self.candidates.first()?, &self.theirs)
+            }
             OnAccount::Statement(_) => return None,
         };
         let minor = side.as_deref()?.parse().ok()?;
@@ -194,6 +203,16 @@ impl AccountFinding {
             (ours, theirs) => theirs.or(ours).unwrap_or(i64::MAX),
         }
     }
+}
+
+/// The name of a discrepancy that was found at this moment, and is of what this text says.
+fn named(at: UnixMillis, text: &str) -> String {
+    let hash = digest(&SHA256, text.as_bytes());
+    let mut bits = [0; 10];
+    for (bit, byte) in bits.iter_mut().zip(hash.as_ref()) {
+        *bit = *byte;
+    }
+    DiscrepancyId::from_parts(at, bits).to_string()
 }
 
 /// The name of the discrepancy of a line or statement with this name.

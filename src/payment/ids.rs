@@ -220,10 +220,22 @@ impl BatchId {
     /// When its day was opened, as the identifier says.
     #[must_use]
     pub fn opened_at(&self) -> UnixMillis {
-        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
-        let millis = i64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
-        UnixMillis::new(millis.saturating_add(i64::from(nanos / 1_000_000)))
+        moment_of(self.0)
     }
+}
+
+impl PayoutId {
+    /// When it was made, as the identifier says.
+    #[must_use]
+    pub fn made_at(&self) -> UnixMillis {
+        moment_of(self.0)
+    }
+}
+
+fn moment_of(id: Uuid) -> UnixMillis {
+    let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |at| at.to_unix());
+    let millis = i64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
+    UnixMillis::new(millis.saturating_add(i64::from(nanos / 1_000_000)))
 }
 
 /// The capture, refund or chargeback that an operation carries out.

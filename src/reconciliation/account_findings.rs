@@ -81,13 +81,28 @@ pub(super) async fn look_beside(
     record_missing(store, account, gap, &about, at).await
 }
 
-/// The lines that name a payout and have another amount: the payout is not missing.
-fn named_with_another_amount(open: &[OpenLine]) -> Vec<(Candidate, BankLineId)> {
+/// A line that names a payout and has another amount.
+struct NamedOtherwise {
+    what: Candidate,
+    line: BankLineId,
+    amount_minor: i64,
+}
+
+/// The lines that name a payout and have another amount: the payout is not missing, and what the bank has notified of it is
+/// such a line.
+fn named_with_another_amount(open: &[OpenLine]) -> Vec<NamedOtherwise> {
     let named = open
         .iter()
         .filter(|it| it.finding == LineFinding::LineAmountDiffers);
     named
-        .flat_map(|it| it.candidates.iter().map(|what| (*what, it.line.id)))
+        .flat_map(|it| {
+            let (line, amount_minor) = (it.line.id, it.line.amount_minor);
+            it.candidates.iter().map(move |what| NamedOtherwise {
+                what: *what,
+                line,
+                amount_minor,
+            })
+        })
         .collect()
 }
 
@@ -134,7 +149,7 @@ fn broken_chain(statement: &BankStatement, host_id: Option<HostId>) -> Option<Ac
 async fn end_what_is_not_so(
     store: &Store,
     account: &StatementAccount,
-    named: &[(Candidate, BankLineId)],
+    named: &[NamedOtherwise],
     at: UnixMillis,
 ) -> Result<Option<BusinessDate>, StoreError> {
     let (mut after, mut gap) = (String::new(), None);
@@ -175,10 +190,19 @@ async fn end(
 async fn why_not_so(
     store: &Store,
     found: &AccountFinding,
-    named: &[(Candidate, BankLineId)],
+    named: &[NamedOtherwise],
 ) -> Result<Option<String>, StoreError> {
     match &found.of {
         OnAccount::Line { .. } => Ok(None),
+        // Its line has a discrepancy of its own.
+        OnAccount::Notified { payout, .. } => {
+            let theirs = found.theirs.as_deref();
+            let line = named.iter().find(|it| {
+                it.what == Candidate::Payout(*payout)
+                    && theirs == Some(it.amount_minor.to_string().as_str())
+            });
+            Ok(line.map(|it| found_in(it.line)))
+        }
         OnAccount::Statement(id) => {
             let statement = store.bank_statement(*id).await?;
             let fits = statement.filter(|statement| !statement.breaks_chain());
@@ -191,7 +215,7 @@ async fn why_not_so(
             {
                 return Ok(Some(found_in(line)));
             }
-            if let Some((_, line)) = named.iter().find(|(named, _)| named == what) {
+            if let Some(NamedOtherwise { line, .. }) = named.iter().find(|it| it.what == *what) {
                 return Ok(Some(format!(
                     "the line {line} is about it, with another amount"
                 )));

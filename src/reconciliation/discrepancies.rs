@@ -217,7 +217,7 @@ async fn on_account(
             id, statement_id, ..
         } => (store.bank_line(*id).await?, *statement_id),
         OnAccount::Statement(id) => (None, *id),
-        OnAccount::Missing(_) => return Ok(None),
+        OnAccount::Missing(_) | OnAccount::Notified { .. } => return Ok(None),
     };
     let statement = store.bank_statement(statement_id).await?;
     Ok(statement.map(|statement| {

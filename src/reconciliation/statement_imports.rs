@@ -28,6 +28,7 @@ use crate::payment::bank_statement::{
 use crate::payment::ids::{BankAccountName, BankLineId, BankStatementId, ImportId};
 use crate::payment::moment::{BusinessDate, NumberDate};
 use crate::random::Random;
+use crate::settlement::bank_account::AccountNumber;
 use crate::settlement::spool::{Spool, SpoolError};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -140,6 +141,12 @@ impl StatementImports {
             folder,
             room: Semaphore::new(AT_ONCE),
         }
+    }
+
+    /// The names of the accounts, by their numbers.
+    pub fn account_names(&self) -> impl Iterator<Item = (AccountNumber, BankAccountName)> {
+        let accounts = self.accounts.values();
+        accounts.map(|account| (account.number.clone(), account.name))
     }
 
     /// An account.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::bank_account::AccountNumber;
 use super::camt054::read_camt054;
 use super::iso20022::booking::Booking;
 use super::iso20022::error::Iso20022Error;
@@ -12,7 +13,9 @@ use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::{Posting, Template};
-use crate::payment::ids::{HostId, OrderId, PayoutId};
+use crate::payment::account_finding::{AccountFinding, AccountFindingKind, OnAccount};
+use crate::payment::bank_statement::Candidate;
+use crate::payment::ids::{BankAccountName, HostId, OrderId, PayoutId};
 use crate::payment::money::Decimal;
 use crate::payment::payout::{IllegalPayoutTransition, PayoutEvent, PayoutState, apply};
 use crate::store::Store;
@@ -26,6 +29,7 @@ const NO_REASON: &str = "NOT GIVEN";
 pub struct PayoutNotices {
     store: Store,
     clock: Arc<dyn Clock>,
+    accounts: Vec<(AccountNumber, BankAccountName)>,
 }
 
 /// What came of a notification.
@@ -37,7 +41,7 @@ pub struct Notified {
     pub returned: Vec<PayoutId>,
     /// How many bookings say what was known before.
     pub known: usize,
-    /// Bookings that fit no payout. Nothing of them counts.
+    /// Bookings that fit no payout. Nothing of them counts. One of a payout that has another amount is a discrepancy too.
     pub problems: Vec<Problem>,
 }
 
@@ -115,10 +119,18 @@ enum Taken {
 }
 
 impl PayoutNotices {
-    /// Takes them for the payouts in this store.
+    /// Takes them for the payouts in this store. `accounts` are those whose statements are taken in.
     #[must_use]
-    pub const fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub const fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        accounts: Vec<(AccountNumber, BankAccountName)>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            accounts,
+        }
     }
 
     /// Reads a notification to its end.
@@ -180,6 +192,11 @@ impl PayoutNotices {
         let (expected, got_minor) = (payout.amount, booking.amount_minor);
         let is_it = expected.amount_minor() == got_minor && expected.currency() == booking.currency;
         if !is_it {
+            let found = self.found_otherwise(&payout, booking);
+            let found = self
+                .store
+                .record_account_findings(found.as_slice(), self.clock.now());
+            found.await?;
             let got = Decimal::of_minor(got_minor, booking.currency);
             let text = format!("expected {expected}, got {got} {}", booking.currency);
             return Ok(Taken::Problem(ProblemKind::AmountDiffers, text));
@@ -223,6 +240,43 @@ impl PayoutNotices {
             (true, PayoutState::Paid) => Ok(Taken::Paid(payout.id)),
             (true, _) => Ok(Taken::Returned(payout.id)),
         }
+    }
+
+    /// What a booking of a payout has otherwise, on the account that it is on: that of its number, or else one with the name
+    /// of the host whose payouts it pays.
+    fn found_otherwise(&self, payout: &Payout, booking: &Booking) -> Option<AccountFinding> {
+        let mut accounts = self.accounts.iter();
+        let named = accounts.find(|(number, _)| *number == booking.account);
+        let account = match named {
+            Some((_, name)) => *name,
+            None => payout.host_id.as_str().parse().ok()?,
+        };
+        // What leaves the account is below 0.
+        let signed = |minor: i64| match booking.is_credit {
+            true => minor,
+            false => -minor,
+        };
+        let is_of_currency = payout.amount.currency() == booking.currency;
+        let ours = is_of_currency.then(|| signed(payout.amount.amount_minor()).to_string());
+        let date = booking.booking_date.or(booking.value_date);
+        Some(AccountFinding {
+            // Amounts of two currencies are not compared: as on a statement, it fits nothing.
+            kind: match is_of_currency {
+                true => AccountFindingKind::AmountDiffers,
+                false => AccountFindingKind::UnmatchedLine,
+            },
+            account,
+            host_id: Some(payout.host_id),
+            date: date.unwrap_or(payout.made_on),
+            currency: booking.currency,
+            of: OnAccount::Notified {
+                payout: payout.id,
+                number: i64::try_from(booking.position.line).unwrap_or(i64::MAX),
+            },
+            ours,
+            theirs: Some(signed(booking.amount_minor).to_string()),
+            candidates: vec![Candidate::Payout(payout.id)],
+        })
     }
 
     /// Ends the payouts of an order that the bank has refused whole: their amounts are available again. Those that ended

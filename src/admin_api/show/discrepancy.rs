@@ -106,6 +106,10 @@ fn on_account(found: &AccountFinding) -> pb::Discrepancy {
             missing: what.to_string(),
             ..about
         },
+        OnAccount::Notified { number, .. } => pb::Discrepancy {
+            line: *number,
+            ..about
+        },
     }
 }
 

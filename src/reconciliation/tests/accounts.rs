@@ -14,6 +14,7 @@ use crate::store::records::settlement::DiscrepancyFilter;
 use crate::store::testing::TestDatabase;
 
 mod missing;
+mod notified;
 
 on_both!(
     an_open_line_is_a_discrepancy_until_it_is_matched,
@@ -102,7 +103,7 @@ fn line_of(one: &Discrepancy) -> BankLineId {
     match &one.found {
         Found::OnAccount(found) => match found.of {
             OnAccount::Line { id, .. } => id,
-            OnAccount::Statement(_) | OnAccount::Missing(_) => panic!("it has a line"),
+            _ => panic!("it has a line"),
         },
         Found::InReport(_) => panic!("it is of an account"),
     }

@@ -14,12 +14,13 @@ use crate::hosts::Hosts;
 use crate::hosts::tests::bank::Bank;
 use crate::ledger::account::{AccountKind, FeeKind};
 use crate::net::Net;
-use crate::payment::ids::OrderId;
+use crate::payment::ids::{BankAccountName, OrderId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::payout::PayoutState;
 use crate::payment::record::CardBrand;
 use crate::payment::samples::{NOW, eur};
 use crate::random::Random;
+use crate::settlement::bank_account::AccountNumber;
 use crate::settlement::pain001::end_to_end_id;
 use crate::settlement::payout::PayoutDecision;
 use crate::settlement::payout_account::PayoutAccount;
@@ -121,13 +122,23 @@ impl Scene {
     }
 
     async fn notify_on(&self, account: &str, bookings: &str) -> Notified {
+        self.notify_at(account, Vec::new(), bookings).await
+    }
+
+    /// What the bank notifies of an account, where these have statements.
+    pub(crate) async fn notify_at(
+        &self,
+        account: &str,
+        accounts: Vec<(AccountNumber, BankAccountName)>,
+        bookings: &str,
+    ) -> Notified {
         let file = format!(
             "<?xml version=\"1.0\"?><Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.054.001.08\">\
              <BkToCstmrDbtCdtNtfctn><Ntfctn><Acct><Id><Othr><Id>{account}</Id></Othr></Id></Acct>{bookings}\
              </Ntfctn></BkToCstmrDbtCdtNtfctn></Document>"
         );
         let bookings = PayoutNotices::read(file.into_bytes()).await.unwrap();
-        let notices = PayoutNotices::new(self.store.clone(), self.clock());
+        let notices = PayoutNotices::new(self.store.clone(), self.clock(), accounts);
         notices.notify(host(), &bookings).await.unwrap()
     }
 
@@ -146,7 +157,7 @@ pub(crate) fn folder() -> PathBuf {
     ))
 }
 
-fn booking(reference: &str, amount: &str, reason: Option<&str>) -> String {
+pub(crate) fn booking(reference: &str, amount: &str, reason: Option<&str>) -> String {
     let direction = if reason.is_some() { "CRDT" } else { "DBIT" };
     let reason = reason.map_or_else(String::new, |code| {
         format!("<RtrInf><Rsn><Cd>{code}</Cd></Rsn></RtrInf>")
@@ -350,7 +361,7 @@ async fn the_bank_says_what_became_of_a_payout(database: TestDatabase) {
     assert_eq!(scene.eur(AccountKind::PayableAvailable).await, 12_000);
     assert_eq!(scene.eur(AccountKind::Receivable).await, -12_000);
     // An order is refused whole, or not at all.
-    let notices = PayoutNotices::new(scene.store.clone(), scene.clock());
+    let notices = PayoutNotices::new(scene.store.clone(), scene.clock(), Vec::new());
     let refuse = |order| notices.refuse(host(), order, "AM04");
     let taken = refuse(ended[0].order_id.unwrap()).await;
     assert!(

@@ -75,6 +75,13 @@ const OF_WHAT_IS_MISSING: ManyRows = found_where!(
     "NOT EXISTS (SELECT 1 FROM bank_lines WHERE bank_lines.matched_with = found.missing AND bank_lines.rule = found.rule)",
     "DO NOTHING"
 );
+/// Of what the bank has notified: once, whatever became of it, and not where a line of a statement says the same.
+const OF_NOTICES: ManyRows = found_where!(
+    "findings of what banks notify",
+    "NOT EXISTS (SELECT 1 FROM settlement_differences AS said WHERE said.account = found.account \
+     AND said.bank_line_id IS NOT NULL AND said.candidates = found.candidates AND said.theirs = found.theirs)",
+    "(id) DO NOTHING"
+);
 /// Holds those that are there: who decides on one, or matches its line, waits.
 const HELD: ManyRows = ManyRows {
     name: "held findings of accounts",
@@ -97,12 +104,14 @@ impl Store {
         let engine = self.inner.housekeeping.database.engine;
         let found = self.not_known(found, at).await?;
         for found in found.chunks(RECORDED_AT_ONCE) {
-            let (mut lines, mut statements, mut missing) = (vec![], vec![], vec![]);
+            let (mut lines, mut statements) = (vec![], vec![]);
+            let (mut missing, mut notices) = (vec![], vec![]);
             for one in found {
                 let rows = match one.of {
                     OnAccount::Line { .. } => &mut lines,
                     OnAccount::Statement(_) => &mut statements,
                     OnAccount::Missing(_) => &mut missing,
+                    OnAccount::Notified { .. } => &mut notices,
                 };
                 rows.push(row(one, at));
             }
@@ -113,6 +122,7 @@ impl Store {
             all.extend(OF_LINES.statements(engine, lines));
             all.extend(OF_STATEMENTS.statements(engine, statements));
             all.extend(OF_WHAT_IS_MISSING.statements(engine, missing));
+            all.extend(OF_NOTICES.statements(engine, notices));
             self.inner.housekeeping.run(all).await?;
         }
         Ok(())
@@ -213,6 +223,8 @@ fn row(found: &AccountFinding, at: UnixMillis) -> Vec<Value> {
         ),
         OnAccount::Statement(id) => (None, Some(id.to_string()), None, None),
         OnAccount::Missing(what) => (None, None, Some(what.to_string()), None),
+        // The payout is what it may be about.
+        OnAccount::Notified { number, .. } => (None, None, None, Some(number)),
     };
     vec![
         found.id(at).into(),
@@ -239,21 +251,29 @@ pub(super) fn account_finding(
     columns: &Columns<'_>,
     account: BankAccountName,
 ) -> Result<AccountFinding, StoreError> {
-    let statement_id = columns.optional_parsed("statement_id")?;
-    let of = match (columns.optional_parsed("bank_line_id")?, statement_id) {
-        (Some(id), Some(statement_id)) => OnAccount::Line {
-            id,
-            statement_id,
-            number: columns.integer("line")?,
-        },
-        (None, Some(id)) => OnAccount::Statement(id),
-        (_, None) => OnAccount::Missing(columns.parsed("missing")?),
-    };
     let candidates = columns.optional_text("candidates")?.unwrap_or_default();
     let candidates = candidates.split_whitespace().map(|name| {
         let read = name.parse::<Candidate>();
         read.map_err(|error| columns.corrupt("candidates", name, error))
     });
+    let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+    let statement_id = columns.optional_parsed("statement_id")?;
+    let missing = columns.optional_parsed("missing")?;
+    let line_id = columns.optional_parsed("bank_line_id")?;
+    let of = match (line_id, statement_id, missing, candidates.as_slice()) {
+        (Some(id), Some(statement_id), ..) => OnAccount::Line {
+            id,
+            statement_id,
+            number: columns.integer("line")?,
+        },
+        (None, Some(id), ..) => OnAccount::Statement(id),
+        (_, None, Some(what), _) => OnAccount::Missing(what),
+        (_, None, None, [Candidate::Payout(payout)]) => OnAccount::Notified {
+            payout: *payout,
+            number: columns.integer("line")?,
+        },
+        _ => return Err(columns.corrupt("missing", "NULL", "expected what it is of")),
+    };
     Ok(AccountFinding {
         kind: columns.variant("kind")?,
         account,
@@ -263,6 +283,6 @@ pub(super) fn account_finding(
         of,
         ours: columns.optional_text("ours")?,
         theirs: columns.optional_text("theirs")?,
-        candidates: candidates.collect::<Result<_, _>>()?,
+        candidates,
     })
 }
