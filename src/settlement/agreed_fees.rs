@@ -209,24 +209,11 @@ impl AgreedFees {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn report() -> ReportFormat {
-        let table = toml::toml! {
-            business_date = "Date"
-            acceptor = "Acceptor"
-            currency = "Currency"
-            rrn = "RRN"
-            gross_debit = "Debit"
-            gross_credit = "Credit"
-            interchange = "Interchange"
-            scheme_fee = "Scheme"
-            type = { column = "Type", capture = ["SALE"], refund = ["REFUND"] }
-        };
-        ReportFormat::from_table(table).unwrap()
-    }
+    use crate::settlement::report::samples::report_with_fees;
 
     fn read(text: &str) -> Result<AgreedFees, FormatError> {
-        AgreedFees::from_table(toml::from_str(text).unwrap(), Some(&report()))
+        let report = report_with_fees("");
+        AgreedFees::from_table(toml::from_str(text).unwrap(), Some(&report))
     }
 
     fn shown(fees: &AgreedFees, kind: ItemKind, brand: CardBrand, minor: i64) -> String {

@@ -14,5 +14,7 @@ pub mod format;
 pub mod ipm;
 pub mod line;
 pub mod reader;
+#[cfg(test)]
+pub(crate) mod samples;
 mod step;
 pub mod totals;

@@ -2,25 +2,14 @@
 
 use super::*;
 use crate::settlement::agreed_fees::AgreedFees;
-use crate::settlement::report::file_format::ReportFormat;
+use crate::settlement::report::samples::report_with_fees;
 
 /// 0.20 % and 0.10 % are agreed: 2 and 1 minor units of 10.00.
 fn agreed(more: &str) -> AgreedFees {
-    let report = ReportFormat::from_table(toml::toml! {
-        business_date = "Date"
-        acceptor = "Acceptor"
-        currency = "Currency"
-        rrn = "RRN"
-        gross_debit = "Debit"
-        gross_credit = "Credit"
-        interchange = "Interchange"
-        scheme_fee = "Scheme"
-        commission = "Commission"
-        type = { column = "Type", capture = ["SALE"], refund = ["REFUND"] }
-    });
+    let report = report_with_fees("commission = \"Commission\"");
     let text = format!("{more}\n[[interchange]]\nppm = 2_000\n[[scheme_fee]]\nppm = 1_000\n");
     let table = toml::from_str(&text).unwrap();
-    AgreedFees::from_table(table, Some(&report.unwrap())).unwrap()
+    AgreedFees::from_table(table, Some(&report)).unwrap()
 }
 
 /// What is said of these lines: line, kind, what is agreed and what is kept.
