@@ -2,6 +2,7 @@
 //! no merchant, so nobody is told, and no position is taken: payments do not wait for it.
 
 use super::columns::Columns;
+use super::difference_steps::{step_statements, step_where};
 use super::new_differences::DUE_AFTER_MS;
 use crate::payment::account_finding::{AccountFinding, OnAccount};
 use crate::payment::bank_statement::Candidate;
@@ -9,7 +10,6 @@ use crate::payment::ids::BankAccountName;
 use crate::payment::moment::UnixMillis;
 use crate::random::HashMap;
 use crate::store::Store;
-use crate::store::database::connection::Statement;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -171,32 +171,23 @@ impl Store {
         reason: &str,
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let told = Statement {
-            text: "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', CAST($4 AS TEXT), CAST($5 AS TEXT) \
-                FROM settlement_differences WHERE id = $1 AND version = $2 AND state NOT IN ('ACCEPTED', 'CORRECTED') \
-                ON CONFLICT DO NOTHING",
-            values: vec![
-                id.into(),
-                version.into(),
-                at.as_i64().into(),
-                BY_ITSELF.into(),
-                reason.into(),
-            ],
-            returning: false,
-        };
-        let ended = Statement {
-            text: "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
-                proposal = NULL, version = version + 1 WHERE id = $1 AND version = $2 \
-                AND state NOT IN ('ACCEPTED', 'CORRECTED')",
-            values: vec![id.into(), version.into(), at.as_i64().into()],
-            returning: false,
-        };
+        let ended = step_where!(
+            ends untold, at "$3", by "$4", since "$5", where
+            "id = $1 AND version = $2 AND state NOT IN ('ACCEPTED', 'CORRECTED')"
+        );
+        let values = vec![
+            id.into(),
+            version.into(),
+            at.as_i64().into(),
+            BY_ITSELF.into(),
+            reason.into(),
+        ];
         let held = HELD.statements(
             self.inner.housekeeping.database.engine,
             vec![vec![id.into()]],
         );
-        let all = held.into_iter().chain([told, ended]).collect();
+        let ended = step_statements(ended, values);
+        let all = held.into_iter().chain(ended).collect();
         let ran = self.inner.housekeeping.run(all).await?;
         Ok(ran.last().is_some_and(|ended| ended.rows_affected == 1))
     }

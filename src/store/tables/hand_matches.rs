@@ -1,6 +1,7 @@
 //! What a person says that a line of a report is about: recorded together with the step of its discrepancy, or not at all.
 
 use super::business_days::hold_positions;
+use super::difference_steps::{step_statements, step_where};
 use super::report_lines::{no_line, said_of_item, what_a_line_says};
 use super::settled_lines::{NEW_SETTLED_LINES, no_settled_line, of_line, settled_line};
 use crate::payment::discrepancy::Discrepancy;
@@ -185,45 +186,24 @@ fn matched(
         returning: false,
     });
     // What was missed of them is found.
-    statements.push(Statement {
-        text: concat!(
-            "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-             SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', CAST($4 AS TEXT), CAST($5 AS TEXT) \
-             FROM settlement_differences WHERE kind = 'NOT_IN_REPORT' AND state NOT IN ('ACCEPTED', 'CORRECTED', 'PROPOSED') \
-             AND EXISTS (SELECT 1 FROM settlement_differences AS stepped WHERE stepped.id = $6 AND stepped.version = $7) \
-             AND operation_id IN (",
-            of_line!("items.operation_id"),
-            ") ON CONFLICT DO NOTHING"
-        ),
-        values: vec![
-            import.clone(),
-            line.clone(),
-            at.as_i64().into(),
-            by.into(),
-            reason,
-            before.id.as_str().into(),
-            before.version.into(),
-        ],
-        returning: false,
-    });
-    statements.push(Statement {
-        text: concat!(
-            "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, position = NULL, \
-             version = version + 1 WHERE kind = 'NOT_IN_REPORT' AND state NOT IN ('ACCEPTED', 'CORRECTED', 'PROPOSED') \
-             AND EXISTS (SELECT 1 FROM settlement_differences AS stepped WHERE stepped.id = $4 AND stepped.version = $5) \
-             AND operation_id IN (",
-            of_line!("items.operation_id"),
-            ")"
-        ),
-        values: vec![
-            import,
-            line,
-            at.as_i64().into(),
-            before.id.as_str().into(),
-            before.version.into(),
-        ],
-        returning: false,
-    });
+    let found = step_where!(
+        ends told, at "$3", by "$4", since "$5", where
+        "kind = 'NOT_IN_REPORT' AND state NOT IN ('ACCEPTED', 'CORRECTED', 'PROPOSED') \
+         AND EXISTS (SELECT 1 FROM settlement_differences AS stepped WHERE stepped.id = $6 AND stepped.version = $7) \
+         AND operation_id IN (",
+        of_line!("items.operation_id"),
+        ")"
+    );
+    let values = vec![
+        import,
+        line,
+        at.as_i64().into(),
+        by.into(),
+        reason,
+        before.id.as_str().into(),
+        before.version.into(),
+    ];
+    statements.extend(step_statements(found, values));
     Ok(statements)
 }
 
@@ -238,13 +218,12 @@ fn undone(
         .into_iter()
         .chain([matched_at.as_i64().into()])
         .collect();
-    let statement = |text, more: Vec<Value>| Statement {
-        text,
-        values: [line.clone(), may.clone(), more].concat(),
-        returning: false,
-    };
+    let missed = step_where!(
+        opens told, at "$7", by "$8", since "'the match was undone: ' || $6", where missed_again!()
+    );
     let reason = reason(import_id, outcome.number);
-    vec![
+    let because = vec![reason, at.as_i64().into(), by.into()];
+    let mut statements = vec![
         hold(before),
         hold_positions(),
         // Who charges or funds them comes before it or after it.
@@ -257,26 +236,12 @@ fn undone(
             values: line.clone(),
             returning: false,
         },
-        statement(
-            concat!(
-                "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                 SELECT id, version + 1, CAST($7 AS BIGINT), 'OPEN', CAST($8 AS TEXT), \
-                 'the match was undone: ' || $6 FROM settlement_differences WHERE ",
-                missed_again!(),
-                " ON CONFLICT DO NOTHING"
-            ),
-            vec![reason.clone(), at.as_i64().into(), by.into()],
-        ),
-        statement(
-            concat!(
-                "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, updated_at_ms = $7, position = NULL, \
-                 version = version + 1 WHERE ",
-                missed_again!()
-            ),
-            vec![reason, at.as_i64().into()],
-        ),
-        statement(
-            concat!(
+    ];
+    let values = [line.clone(), may.clone(), because].concat();
+    statements.extend(step_statements(missed, values));
+    statements.extend([
+        Statement {
+            text: concat!(
                 "UPDATE settlement_items SET ",
                 no_line!(),
                 " WHERE operation_id IN (",
@@ -284,8 +249,9 @@ fn undone(
                 ") AND ",
                 may_undo!()
             ),
-            Vec::new(),
-        ),
+            values: [line.clone(), may].concat(),
+            returning: false,
+        },
         no_settled_line(line.clone()),
         Statement {
             text: "UPDATE report_lines SET state = $3, operation_id = $4, rule = $5 WHERE import_id = $1 AND line = $2 \
@@ -301,7 +267,8 @@ fn undone(
                 .collect(),
             returning: false,
         },
-    ]
+    ]);
+    statements
 }
 
 /// Holds the row of a discrepancy: one who takes another step waits.

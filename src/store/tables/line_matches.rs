@@ -2,6 +2,7 @@
 
 use super::bank_lines::line_match;
 use super::columns::Columns;
+use super::difference_steps::{step_statements, step_where};
 use crate::payment::account_finding::{AccountLineChange, discrepancy_of, found_in};
 use crate::payment::bank_statement::{Candidate, LineMatch, MatchRule};
 use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, Stepped};
@@ -14,26 +15,15 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 
-/// Ends the discrepancies whose column is $1, where a line is matched: the line and what it is matched with come last.
+/// Ends the discrepancies whose column is $1, where the line $5 is matched with $6.
 macro_rules! ended_by_line {
     ($column:literal) => {
-        [
-            concat!(
-                "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                 SELECT id, version + 1, CAST($2 AS BIGINT), 'ACCEPTED', CAST($3 AS TEXT), CAST($4 AS TEXT) \
-                 FROM settlement_differences WHERE ",
-                $column,
-                " = $1 AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM bank_lines \
-                 WHERE bank_lines.id = $5 AND bank_lines.matched_with = $6) ON CONFLICT DO NOTHING"
-            ),
-            concat!(
-                "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $2, updated_at_ms = $2, \
-                 proposal = NULL, version = version + 1 WHERE ",
-                $column,
-                " = $1 AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM bank_lines \
-                 WHERE bank_lines.id = $3 AND bank_lines.matched_with = $4)"
-            ),
-        ]
+        step_where!(
+            ends untold, at "$2", by "$3", since "$4", where
+            $column,
+            " = $1 AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM bank_lines \
+             WHERE bank_lines.id = $5 AND bank_lines.matched_with = $6)"
+        )
     };
 }
 
@@ -189,20 +179,20 @@ fn found(
 }
 
 fn ended(
-    [told, ended]: [&'static str; 2],
+    texts: [&'static str; 2],
     of: &str,
     (line, with): (BankLineId, &Candidate),
     (by, reason, at): (&str, &str, UnixMillis),
 ) -> [Statement; 2] {
-    let (of, at): (Value, Value) = (of.into(), at.as_i64().into());
-    let matched: [Value; 2] = [line.to_string().into(), with.to_string().into()];
-    let told_values = vec![of.clone(), at.clone(), by.into(), reason.into()];
-    let statement = |text, values: Vec<Value>| Statement {
-        text,
-        values: [values, matched.to_vec()].concat(),
-        returning: false,
-    };
-    [statement(told, told_values), statement(ended, vec![of, at])]
+    let values = vec![
+        of.into(),
+        at.as_i64().into(),
+        by.into(),
+        reason.into(),
+        line.to_string().into(),
+        with.to_string().into(),
+    ];
+    step_statements(texts, values)
 }
 
 /// Opens a line again, and what was missing before it was matched.
@@ -210,46 +200,28 @@ fn opened_again(
     (id, version): (&str, i64),
     line: &AccountLineChange,
     change: &DiscrepancyChange,
-) -> [Statement; 3] {
+) -> Vec<Statement> {
     let (own, with): (Value, Value) = (line.line.to_string().into(), line.with.to_string().into());
-    let reason: Value = found_in(line.line).into();
-    let at: Value = change.at.as_i64().into();
-    [
-        Statement {
-            text: "UPDATE bank_lines SET state = 'UNMATCHED', matched_with = NULL, rule = NULL, candidates = '[]', \
-                finding = 'LINE_UNMATCHED', ours = NULL, matched_by = NULL, matched_at_ms = NULL \
-                WHERE id = $1 AND matched_with = $2 AND EXISTS (SELECT 1 FROM settlement_differences AS found \
-                    WHERE found.id = $3 AND found.version = $4)",
-            values: vec![own.clone(), with.clone(), id.into(), version.into()],
-            returning: false,
-        },
-        Statement {
-            text: concat!(
-                "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                 SELECT id, version + 1, CAST($2 AS BIGINT), 'OPEN', CAST($5 AS TEXT), 'the match was undone: ' || $4 \
-                 FROM settlement_differences WHERE ",
-                missing_again!(),
-                " ON CONFLICT DO NOTHING"
-            ),
-            values: vec![
-                with.clone(),
-                at.clone(),
-                own.clone(),
-                reason.clone(),
-                change.actor.as_str().into(),
-            ],
-            returning: false,
-        },
-        Statement {
-            text: concat!(
-                "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, updated_at_ms = $2, \
-                 version = version + 1 WHERE ",
-                missing_again!()
-            ),
-            values: vec![with, at, own, reason],
-            returning: false,
-        },
-    ]
+    let unmatched = Statement {
+        text: "UPDATE bank_lines SET state = 'UNMATCHED', matched_with = NULL, rule = NULL, candidates = '[]', \
+            finding = 'LINE_UNMATCHED', ours = NULL, matched_by = NULL, matched_at_ms = NULL \
+            WHERE id = $1 AND matched_with = $2 AND EXISTS (SELECT 1 FROM settlement_differences AS found \
+                WHERE found.id = $3 AND found.version = $4)",
+        values: vec![own.clone(), with.clone(), id.into(), version.into()],
+        returning: false,
+    };
+    let missing = step_where!(
+        opens untold, at "$2", by "$5", since "'the match was undone: ' || $4", where missing_again!()
+    );
+    let values = vec![
+        with,
+        change.at.as_i64().into(),
+        own,
+        found_in(line.line).into(),
+        change.actor.as_str().into(),
+    ];
+    let missing = step_statements(missing, values);
+    std::iter::once(unmatched).chain(missing).collect()
 }
 
 fn step(

@@ -13,6 +13,7 @@ pub(in crate::store) mod captures;
 pub(in crate::store) mod client_connections;
 pub(in crate::store) mod columns;
 pub(in crate::store) mod custody_keys;
+mod difference_steps;
 pub(in crate::store) mod events;
 pub(in crate::store) mod hand_matches;
 pub(in crate::store) mod idempotency;

@@ -1,6 +1,7 @@
 //! The reports of a date that has several: its cycles.
 
 use super::business_days::hold_positions;
+use super::difference_steps::{step_statements, step_where};
 use super::settlement_imports::{batches_with_report, hold, import, reported_batches};
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, UnixMillis};
@@ -67,49 +68,15 @@ impl Store {
         ];
         let mut of_gone = values.clone();
         of_gone.push(format!("no report of {date} has it any more").into());
-        let statements = vec![
-            hold(last),
-            Statement {
-                text: concat!(
-                    "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                    SELECT id, version + 1, CAST($3 AS BIGINT), 'OPEN', 'payswitch', CAST($5 AS TEXT) \
-                    FROM settlement_differences WHERE ",
-                    gone_again!(),
-                    " ON CONFLICT DO NOTHING"
-                ),
-                values: of_gone,
-                returning: false,
-            },
-            Statement {
-                text: concat!(
-                    "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, updated_at_ms = $3, \
-                    version = version + 1, position = NULL WHERE ",
-                    gone_again!()
-                ),
-                values: values.clone(),
-                returning: false,
-            },
-            Statement {
-                text: concat!(
-                    "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                    SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', CAST($4 AS TEXT) \
-                    FROM settlement_differences WHERE ",
-                    came_after_all!(),
-                    " ON CONFLICT DO NOTHING"
-                ),
-                values: values.clone(),
-                returning: false,
-            },
-            Statement {
-                text: concat!(
-                    "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
-                    proposal = NULL, version = version + 1, position = NULL WHERE ",
-                    came_after_all!()
-                ),
-                values: values.into_iter().take(3).collect(),
-                returning: false,
-            },
-        ];
+        let gone = step_where!(
+            opens told, at "$3", by "'payswitch'", since "$5", where gone_again!()
+        );
+        let came = step_where!(
+            ends told, at "$3", by "'payswitch'", since "$4", where came_after_all!()
+        );
+        let mut statements = vec![hold(last)];
+        statements.extend(step_statements(gone, of_gone));
+        statements.extend(step_statements(came, values));
         self.inner.housekeeping.run(statements).await.map(drop)
     }
 

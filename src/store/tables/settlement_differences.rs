@@ -8,6 +8,7 @@ use sqlx::any::AnyRow;
 use super::account_differences::account_finding;
 use super::business_days::hold_positions;
 use super::columns::Columns;
+use super::difference_steps::{step_statements, step_where};
 use super::hand_matches::{hold, line_change};
 use super::journals::{NextPosition, next_position};
 use crate::ledger::journal::Journal;
@@ -108,27 +109,19 @@ impl Store {
         date: BusinessDate,
         at: UnixMillis,
     ) -> Result<u64, StoreError> {
-        let accept = Statement {
-            text: "UPDATE settlement_differences SET accepted_at_ms = $3, state = 'ACCEPTED', updated_at_ms = $3, \
-                version = version + 1, proposal = NULL, position = NULL WHERE host_id = $1 AND business_date = $2 \
-                AND import_id IS NOT NULL AND accepted_at_ms IS NULL AND state <> 'PROPOSED'",
-            values: vec![
-                host.as_str().into(),
-                date.to_string().into(),
-                at.as_i64().into(),
-            ],
-            returning: false,
-        };
-        let told = Statement {
-            text: "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', \
-                'the day is settled as it is: the audit trail says by whom' FROM settlement_differences \
-                WHERE host_id = $1 AND business_date = $2 AND import_id IS NOT NULL AND accepted_at_ms IS NULL \
-                AND state <> 'PROPOSED' \
-                ON CONFLICT DO NOTHING",
-            ..accept.clone()
-        };
-        let ran = self.inner.housekeeping.run(vec![told, accept]).await?;
+        let accepted = step_where!(
+            ends told, at "$3", by "'payswitch'",
+            since "'the day is settled as it is: the audit trail says by whom'", where
+            "host_id = $1 AND business_date = $2 AND import_id IS NOT NULL AND accepted_at_ms IS NULL \
+             AND state <> 'PROPOSED'"
+        );
+        let values = vec![
+            host.as_str().into(),
+            date.to_string().into(),
+            at.as_i64().into(),
+        ];
+        let accepted = step_statements(accepted, values);
+        let ran = self.inner.housekeeping.run(accepted.into()).await?;
         Ok(ran.last().map_or(0, |accepted| accepted.rows_affected))
     }
 
