@@ -2,6 +2,7 @@
 //! that of two nodes one is first, and nothing is applied twice.
 
 use super::columns::Columns;
+use super::difference_steps::{step_statements, step_where};
 use super::new_differences::{OF_NEW_LINES, OF_OPEN_LINES, new_differences};
 use super::report_lines::{
     DECIDED_LINES, NEW_LINES, PARTLY_SETTLED, SETTLED_BY_NEW_LINES, SETTLED_ITEMS, decided_lines,
@@ -231,26 +232,10 @@ fn no_longer_missed(
         at.as_i64().into(),
         format!("it is line {line} of the report of {date}").into(),
     ];
-    let statement = |text, values| Statement {
-        text,
-        values,
-        returning: false,
-    };
-    [
-        statement(
-            "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-            SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', CAST($4 AS TEXT) \
-            FROM settlement_differences WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
-            AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM settlement_items \
-                WHERE settlement_items.operation_id = $1 AND settled_by = $2) ON CONFLICT DO NOTHING",
-            values.clone(),
-        ),
-        statement(
-            "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
-            proposal = NULL, version = version + 1, position = NULL WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
-            AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM settlement_items \
-                WHERE settlement_items.operation_id = $1 AND settled_by = $2)",
-            values.into_iter().take(3).collect(),
-        ),
-    ]
+    let found = step_where!(
+        ends told, at "$3", by "'payswitch'", since "$4", where
+        "operation_id = $1 AND kind = 'NOT_IN_REPORT' AND state NOT IN ('ACCEPTED', 'CORRECTED') \
+         AND EXISTS (SELECT 1 FROM settlement_items WHERE settlement_items.operation_id = $1 AND settled_by = $2)"
+    );
+    step_statements(found, values)
 }

@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
+use super::difference_steps::{step_statements, step_where};
 use super::report_lines::no_line;
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
@@ -216,12 +217,14 @@ impl Store {
             values: of_date.clone(),
             returning: false,
         };
-        let mut missed_again = clear(concat!(
-            "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, updated_at_ms = $4, \
-            version = version + 1, position = NULL WHERE ",
-            missed_again!()
-        ));
-        missed_again.values.push(at.as_i64().into());
+        // What it had of an earlier day is missed again.
+        let missed = step_where!(
+            opens told, at "$4", by "'payswitch'",
+            since "'the report of ' || $2 || ' that had it was amended'", where missed_again!()
+        );
+        let mut values = of_date.clone();
+        values.push(at.as_i64().into());
+        let [told, missed] = step_statements(missed, values);
         let statements = vec![
             hold(import),
             clear(
@@ -231,18 +234,8 @@ impl Store {
                 AND amended.state = 'AMENDED' LIMIT 500) AND EXISTS (SELECT 1 FROM settlement_imports \
                     WHERE settlement_imports.id = $3 AND clears = 1)",
             ),
-            // What it had of an earlier day is missed again.
-            Statement {
-                text: concat!(
-                    "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
-                    SELECT id, version + 1, CAST($4 AS BIGINT), 'OPEN', 'payswitch', \
-                    'the report of ' || $2 || ' that had it was amended' FROM settlement_differences WHERE ",
-                    missed_again!(),
-                    " ON CONFLICT DO NOTHING"
-                ),
-                ..missed_again.clone()
-            },
-            missed_again,
+            told,
+            missed,
             clear(concat!(
                 "UPDATE settlement_items SET ",
                 no_line!(),
