@@ -4,7 +4,7 @@
 //! each attempt of a message that is owed, which no call waits for. They have the names of the log's fields, and nothing
 //! that is secret. Without a collector in the configuration they cost a look at a flag each.
 //!
-//! They are told apart by their target, and no line of the log has them.
+//! A target of their own tells them from other spans, so that no line of the log has them.
 
 use http::HeaderMap;
 use tracing::Span;
@@ -38,7 +38,7 @@ pub(crate) fn call(method: &str, headers: &HeaderMap) -> Span {
     span
 }
 
-/// A call has ended with this code of gRPC.
+/// Records the gRPC code with which a call has ended.
 pub(crate) fn answered(call: &Span, code: i32) {
     call.record("rpc.grpc.status_code", code);
 }
@@ -59,7 +59,7 @@ pub(crate) fn operation(
     )
 }
 
-/// The operation of the current span has this name.
+/// Records in the current span which operation it is.
 pub(crate) fn named(operation_id: OperationId) {
     Span::current().record("operation.id", display(operation_id));
 }
@@ -93,7 +93,7 @@ pub(crate) fn exchange(operation: &Operation) -> Span {
     )
 }
 
-/// An exchange has come to this.
+/// Records what has become of an exchange.
 pub(crate) fn ended(exchange: &Span, outcome: &'static str) {
     exchange.record("outcome", outcome);
 }

@@ -1,5 +1,5 @@
-//! Sends spans to a collector, by OTLP over gRPC. A thread of its own does, and a bounded number of spans waits for it:
-//! where the collector is away or slow spans are lost, and nothing else.
+//! Sends spans to a collector, by OTLP over gRPC. A thread of its own sends them, and a bounded number of spans waits for it:
+//! where the collector is away or slow, spans are lost and nothing else.
 
 use std::time::Duration;
 
@@ -43,8 +43,8 @@ impl Exporter {
                 env!("CARGO_PKG_VERSION"),
             ))
             .build();
-        // By the name of the trace alone: all spans of one are sent, or none, on whichever node. What the caller wishes
-        // does not count.
+        // The id of a trace alone decides, so that all of its spans are sent or none, on whichever node. Whether the caller
+        // samples it is not asked.
         let share = Sampler::TraceIdRatioBased(1.0 / f64::from(config.one_in));
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
@@ -73,7 +73,7 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        // A collector that is away takes nothing, and is said of by the library.
+        // The library logs that a collector is away.
         let _sent = self.0.shutdown_with_timeout(SENT_WITHIN);
     }
 }
