@@ -1,4 +1,5 @@
-//! What comes of lines that were compared with items: what they say of them, and what is otherwise.
+//! Turns the matches of a report's lines with items into what is recorded: what each line says of its item, where each line
+//! stands, and each difference.
 
 use super::asked::{AllAsked, Asked, Standing};
 use super::candidates::{
@@ -16,8 +17,8 @@ use crate::settlement::report::line::ReportLine;
 /// By how many days the bank may settle an item under a later date than ours without being late.
 const LATE_AFTER_DAYS: i64 = 1;
 
-/// What lines come to by the rules of the first stage, and the chargebacks of them that are no items yet. What these rules
-/// don't find is open. `items` are those that [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by their
+/// What is recorded of lines by the rules of the first stage, and the chargebacks among them that are no items yet. Lines
+/// whose item these rules do not find stay open. `items` are those that [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by their
 /// RRNs.
 #[must_use]
 pub fn as_they_come(
@@ -46,8 +47,9 @@ pub fn as_they_come(
     (applied, new)
 }
 
-/// What lines come to that were left open, by the rules of the later stages. `items` are what they may be: found by their
-/// RRNs, or open; `asked` is what else they may be. It is recorded in one transaction: which lines were decided before decides what fits.
+/// What is recorded of lines that the first stage has left open, by the rules of the later stages. `items` are those that the
+/// lines may be about: found by their RRNs, or open. `asked` are operations that are no items and that they may be about. All
+/// of it is recorded in one transaction, because a line that is decided takes its item from the others.
 #[must_use]
 pub fn of_open_lines(
     of: ReportOf<'_>,
@@ -67,11 +69,11 @@ pub fn not_in_report(of: ReportOf<'_>, item: &ReportedItem) -> Difference {
     }
 }
 
-/// What all matches come to, and each line that has none.
+/// What is recorded of all matches, and of each line without one.
 fn applied(matching: &Matching<'_>) -> AppliedLines {
     let mut applied = AppliedLines::default();
     for matched in &matching.matches {
-        settle(matching, matched, &mut applied);
+        add_match(matching, matched, &mut applied);
     }
     let about = matching.about();
     let lines = matching.lines.iter().zip(&matching.unmatched);
@@ -99,7 +101,7 @@ fn applied(matching: &Matching<'_>) -> AppliedLines {
     applied
 }
 
-/// Where a line stands that has no match, and what that means.
+/// The state of a line without a match, its item and rule where it has them; its difference is added.
 fn outcome(
     matching: &Matching<'_>,
     line: &ReportLine,
@@ -150,8 +152,8 @@ fn outcome(
     (state, item, rule)
 }
 
-/// What matched lines say of their items, and what they have otherwise.
-fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) {
+/// Adds what the lines of a match say of their items, and what they have otherwise.
+fn add_match(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) {
     let candidates = &matching.candidates;
     let lines = matched
         .lines
@@ -178,7 +180,7 @@ fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) 
             continue;
         };
         let is_same_currency = first.currency == item.currency;
-        // Of one line for several items, the first of them has its fees.
+        // The fees of all lines of the match are told of its first item alone.
         let fee = |of: fn(&ReportLine) -> Option<i64>| {
             let sum = lines
                 .iter()
@@ -204,9 +206,9 @@ fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) 
         });
         let mut found = otherwise(candidates, first, *place, item, is_single);
         if !is_single {
-            let lost = lines.iter().filter(|line| !has_whole_rrn(line));
-            let lost = lost.filter(|line| names(matching, matched, line) == Some(*place));
-            found.extend(lost.map(|line| reference(candidates.of, line, item)));
+            let cut = lines.iter().filter(|line| !has_whole_rrn(line));
+            let cut = cut.filter(|line| item_named(matching, matched, line) == Some(*place));
+            found.extend(cut.map(|line| other_rrn(candidates.of, line, item)));
         }
         applied
             .differences
@@ -222,7 +224,7 @@ fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) 
     applied.matched = applied.matched.saturating_add(matched);
 }
 
-/// That the bank keeps other fees than is agreed: of all lines and items of a match once, and of the first item.
+/// The difference where the bank keeps other fees than is agreed: one for the match as a whole, told of its first item.
 fn fees(candidates: &Candidates<'_>, lines: &[&ReportLine], items: &[usize]) -> Option<Difference> {
     let of = candidates.of;
     let items = items.iter().filter_map(|item| candidates.item(*item));
@@ -236,8 +238,8 @@ fn fees(candidates: &Candidates<'_>, lines: &[&ReportLine], items: &[usize]) -> 
     })
 }
 
-/// The first item of a match that a line of it names by its RRN.
-fn names(matching: &Matching<'_>, matched: &Match, line: &ReportLine) -> Option<usize> {
+/// The first item of a match whose RRN a line of it has.
+fn item_named(matching: &Matching<'_>, matched: &Match, line: &ReportLine) -> Option<usize> {
     let said = |item: &usize| matching.candidates.said(line, *item, Key::Rrn);
     let mut items = matched.items.iter().copied();
     items.find(|item| said(item) == Said::Same)
@@ -285,7 +287,7 @@ fn otherwise(
         let theirs = item.amount_minor.to_string();
         differs(DifferenceKind::AboveCaptured, before.to_string(), theirs);
     }
-    // What a report has ended is of the day that was open then.
+    // An operation that a report has ended became an item of the day that was open then: its date says nothing.
     if item.by_report {
         return found;
     }
@@ -294,7 +296,7 @@ fn otherwise(
         true => date,
         false => item.business_date,
     };
-    // Between two cutovers the next day is no delay.
+    // What comes between the bank's cutover and ours is of the next day at the bank: no delay, unless the line has our date.
     let is_named = line.business_date == item_date;
     let is_late = item_date < date && (is_named || item_date.days_until(date) > LATE_AFTER_DAYS);
     if is_late {
@@ -303,7 +305,7 @@ fn otherwise(
     }
     let is_of_third = !is_named && line.business_date != date;
     if is_of_third || (!is_late && (line.business_date, item_date) != (date, date)) {
-        // Where both agree, it stands in the report of another date.
+        // Where the line has the item's date, it is the report that is of another date.
         let theirs = if is_named { date } else { line.business_date };
         let kind = DifferenceKind::DateDiffers;
         differs(kind, item_date.to_string(), theirs.to_string());
@@ -329,14 +331,15 @@ fn differing(
     }
 }
 
-/// Another RRN than that by which the item is found.
-fn reference(of: ReportOf<'_>, line: &ReportLine, item: &ReportedItem) -> Difference {
+/// The difference where a line has another RRN than that by which the item is found.
+fn other_rrn(of: ReportOf<'_>, line: &ReportLine, item: &ReportedItem) -> Difference {
     let (ours, theirs) = (item.found_by.to_string(), line.rrn.clone());
     let kind = DifferenceKind::ReferenceDiffers;
     differing(of, line, item, kind, ours, theirs.unwrap_or_default())
 }
 
-/// Whether a line has no RRN, or one that has lost none of its zeros: it is found without them, but it is not the RRN.
+/// Whether a line has no RRN, or a whole one. A bank that cuts the leading zeros writes something else than the RRN; the item is
+/// found by it all the same.
 fn has_whole_rrn(line: &ReportLine) -> bool {
     let rrn = line.rrn.as_deref();
     rrn.is_none_or(|rrn| line.known_rrn().is_none_or(|known| known.as_str() == rrn))
@@ -369,8 +372,8 @@ fn of_item(of: ReportOf<'_>, item: &ReportedItem, kind: DifferenceKind) -> Diffe
     }
 }
 
-/// A line about what is no item, which may have the only line about it here: it was undone, or its outcome is not known
-/// and can't be told by this. With another amount that would not be what was asked for.
+/// A line about an operation that is no item. It was undone, and the bank has booked it all the same; or its outcome is not
+/// known, and this line does not tell it: there are several such lines, or it has another amount than was asked for.
 fn of_asked(
     of: ReportOf<'_>,
     line: &ReportLine,
@@ -415,7 +418,7 @@ fn of_asked(
     (outcome, difference)
 }
 
-/// A line that settles nothing of ours; or once more an item that is settled.
+/// The difference of a line that is about no item, or about one that another line has settled.
 fn unexpected(
     of: ReportOf<'_>,
     line: &ReportLine,
@@ -427,9 +430,9 @@ fn unexpected(
         (Some(merchant), None) => Some(merchant),
         _ => None,
     };
-    // Beside an item the amount has the item's sign.
+    // Compared with an item, the amount is above 0 where the money goes the way of its kind.
     let theirs = match (&line.reject_code, item) {
-        // It pays nothing for what it rejects.
+        // The bank pays nothing for what it rejects.
         (Some(_), _) => 0,
         (None, Some(_)) => bank_minor(line),
         (None, None) => line.gross_minor,
