@@ -434,7 +434,7 @@ async fn reports_are_listed_newest_first_with_how_far_each_has_come(database: Te
     let store = database.open().await;
     let given: Vec<_> = (1..=3)
         .map(|number| SettlementImport {
-            business_date: day(number.into()),
+            business_date: day(number),
             ..import(number, 4)
         })
         .collect();
