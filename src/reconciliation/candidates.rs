@@ -57,9 +57,9 @@ impl Said {
     }
 }
 
-/// By what items are looked up.
+/// What an item is looked up by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Found {
+enum Lookup {
     Rrn(Rrn),
     Approval(String),
     Acquirer(String),
@@ -79,10 +79,10 @@ struct Candidate {
 pub(super) struct Candidates<'a> {
     pub(super) of: ReportOf<'a>,
     all: Vec<Candidate>,
-    by: HashMap<Found, Vec<usize>>,
-    /// The RRNs of the items' own messages: with one of them, only that item is meant, and not others of its payment.
+    by: HashMap<Lookup, Vec<usize>>,
+    /// The RRNs of the items' own messages: a line with one of them means that item, and no other of its payment.
     own: HashSet<(Rrn, ItemKind)>,
-    /// The numbers of lines that name something by their RRN that is no item. True where it has their amount.
+    /// The numbers of the lines whose RRN names an operation without an item, and whether that has the line's amount.
     named: HashMap<u64, bool>,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Candidates<'a> {
         for item in items {
             let all = &mut candidates.all;
             let place = *places.entry(item.operation_id).or_insert(all.len());
-            // Also where that operation is no item.
+            // The RRN is that operation's own also where the operation is no item.
             if let Some(kind) = item.found_kind {
                 candidates.own.insert((item.found_by, kind));
             }
@@ -114,29 +114,30 @@ impl<'a> Candidates<'a> {
                     rrns: vec![item.own_rrn],
                     item: item.clone(),
                 });
-                candidates.find(Found::Rrn(item.own_rrn), place);
+                candidates.add_lookup(Lookup::Rrn(item.own_rrn), place);
                 for code in item.approval_codes.iter().filter(|code| is_telling(code)) {
-                    candidates.find(Found::Approval(code.clone()), place);
+                    candidates.add_lookup(Lookup::Approval(code.clone()), place);
                 }
                 if let Some(reference) = &item.acquirer_reference {
-                    candidates.find(Found::Acquirer(reference.clone()), place);
+                    candidates.add_lookup(Lookup::Acquirer(reference.clone()), place);
                 }
                 if let Some(reference) = &item.merchant_reference {
-                    candidates.find(Found::Merchant(reference.clone()), place);
+                    candidates.add_lookup(Lookup::Merchant(reference.clone()), place);
                 }
-                candidates.find(Found::Amount(item.amount_minor), place);
+                candidates.add_lookup(Lookup::Amount(item.amount_minor), place);
             }
             let candidate = candidates.all.get_mut(place);
             let rrns = candidate.map(|candidate| &mut candidate.rrns);
             if let Some(rrns) = rrns.filter(|rrns| !rrns.contains(&item.found_by)) {
                 rrns.push(item.found_by);
-                candidates.find(Found::Rrn(item.found_by), place);
+                candidates.add_lookup(Lookup::Rrn(item.found_by), place);
             }
         }
         candidates
     }
 
-    fn find(&mut self, by: Found, place: usize) {
+    /// Has the item at a place found by this.
+    fn add_lookup(&mut self, by: Lookup, place: usize) {
         let places = self.by.entry(by).or_default();
         if places.last() != Some(&place) {
             places.push(place);
@@ -175,7 +176,7 @@ impl<'a> Candidates<'a> {
         line: &'s ReportLine,
         without: Option<Key>,
     ) -> impl Iterator<Item = usize> + 's {
-        // Those with the rarest of what both have.
+        // Of what the rule compares, the key that the fewest items share is looked up.
         let references = [
             Key::Rrn,
             Key::AcquirerReference,
@@ -184,11 +185,11 @@ impl<'a> Candidates<'a> {
         ];
         let key = references.into_iter().find(|key| rule.wants(*key));
         let found = match key.unwrap_or(Key::Amount) {
-            Key::Rrn => line.known_rrn().map(Found::Rrn),
-            Key::ApprovalCode => line.approval_code.clone().map(Found::Approval),
-            Key::AcquirerReference => line.acquirer_reference.clone().map(Found::Acquirer),
-            Key::MerchantReference => line.merchant_reference.clone().map(Found::Merchant),
-            _ => Some(Found::Amount(bank_minor(line))),
+            Key::Rrn => line.known_rrn().map(Lookup::Rrn),
+            Key::ApprovalCode => line.approval_code.clone().map(Lookup::Approval),
+            Key::AcquirerReference => line.acquirer_reference.clone().map(Lookup::Acquirer),
+            Key::MerchantReference => line.merchant_reference.clone().map(Lookup::Merchant),
+            _ => Some(Lookup::Amount(bank_minor(line))),
         };
         let places = found.and_then(|found| self.by.get(&found));
         let fits = move |place: &usize| {
@@ -206,16 +207,16 @@ impl<'a> Candidates<'a> {
 
     /// The places of the open items with this amount.
     pub(super) fn open_with_amount(&self, amount_minor: i64) -> impl Iterator<Item = usize> + '_ {
-        let places = self.by.get(&Found::Amount(amount_minor));
+        let places = self.by.get(&Lookup::Amount(amount_minor));
         let places = places.into_iter().flatten().copied();
         places.filter(|place| self.is_open(*place))
     }
 
     /// The places of the open items that a line names: by its RRN, or by its approval code and amount.
     pub(super) fn named_by(&self, line: &ReportLine) -> impl Iterator<Item = usize> + '_ {
-        let by_rrn = line.known_rrn().map(Found::Rrn);
-        let by_code = line.approval_code.clone().map(Found::Approval);
-        let places = |by: Option<Found>| by.and_then(|by| self.by.get(&by)).into_iter().flatten();
+        let by_rrn = line.known_rrn().map(Lookup::Rrn);
+        let by_code = line.approval_code.clone().map(Lookup::Approval);
+        let places = |by: Option<Lookup>| by.and_then(|by| self.by.get(&by)).into_iter().flatten();
         let minor = bank_minor(line);
         let has_amount = move |place: &&usize| {
             let item = self.item(**place);
@@ -246,7 +247,7 @@ impl<'a> Candidates<'a> {
         if !is_theirs || kind != item.kind {
             return false;
         }
-        // What it names by its RRN it is not about by anything else, nor by another amount.
+        // A line whose RRN names an operation without an item is about no item by anything else, nor by another amount.
         let is_of_another = match self.named.get(&line.number) {
             Some(true) => !rule.wants(Key::Rrn) || item.amount_minor != bank_minor(line),
             Some(false) => !rule.wants(Key::Rrn),
@@ -255,8 +256,8 @@ impl<'a> Candidates<'a> {
         if is_of_another {
             return false;
         }
-        // An issuer takes back as often as it wants: another amount is another chargeback.
-        if is_taken_back(kind) && rule.stage > 1 {
+        // An issuer may charge back several times: another amount is another chargeback.
+        if is_of_chargeback(kind) && rule.stage > 1 {
             return false;
         }
         let keys = [
@@ -310,8 +311,8 @@ impl<'a> Candidates<'a> {
                     Said::of(candidate.rrns.contains(&rrn) && !is_of_another)
                 }
             },
-            // What is taken back is found as it comes, or not at all.
-            Key::WrittenRrn if is_taken_back(item.kind) => self.said(line, place, Key::Rrn),
+            // A chargeback is found in the first stage or not at all.
+            Key::WrittenRrn if is_of_chargeback(item.kind) => self.said(line, place, Key::Rrn),
             Key::WrittenRrn => line.rrn.as_deref().map_or(Said::Nothing, |rrn| {
                 Said::of(candidate.rrns.iter().any(|ours| ours.as_str() == rrn))
             }),
@@ -349,13 +350,14 @@ pub(super) const fn item_kind(kind: ReportKind) -> ItemKind {
     }
 }
 
-pub(super) const fn is_taken_back(kind: ItemKind) -> bool {
+/// Whether an item is a chargeback, or one that was given back.
+pub(super) const fn is_of_chargeback(kind: ItemKind) -> bool {
     matches!(kind, ItemKind::Chargeback | ItemKind::ChargebackReversal)
 }
 
 /// Whether an item is of the day that was open when a report told it.
 pub(super) const fn is_of_open_day(item: &ReportedItem) -> bool {
-    item.by_report || is_taken_back(item.kind)
+    item.by_report || is_of_chargeback(item.kind)
 }
 
 /// The amount of a line as an item has it: above 0 where the money goes the way of its kind.

@@ -3,7 +3,7 @@
 
 use super::asked::{AllAsked, Asked, Standing};
 use super::candidates::{
-    Candidates, ReportOf, Said, bank_minor, is_of_open_day, is_taken_back, item_kind,
+    Candidates, ReportOf, Said, bank_minor, is_of_chargeback, is_of_open_day, item_kind,
 };
 use super::kept_fees::other_fees;
 use super::matching::{Match, Matching, Unmatched};
@@ -27,8 +27,8 @@ pub fn as_they_come(
     lines: &[ReportLine],
     items: Vec<ReportedItem>,
 ) -> (AppliedLines, Vec<NewChargeback>) {
-    let takes_back = |line: &ReportLine| is_taken_back(item_kind(line.kind));
-    let found = match lines.iter().any(takes_back) {
+    let is_chargeback = |line: &ReportLine| is_of_chargeback(item_kind(line.kind));
+    let found = match lines.iter().any(is_chargeback) {
         true => items.clone(),
         false => Vec::new(),
     };

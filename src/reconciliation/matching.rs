@@ -11,7 +11,7 @@ mod sums;
 use self::alike::Alike;
 use self::sums::Sums;
 use super::asked::{AllAsked, Asked};
-use super::candidates::{Candidates, ReportOf, bank_minor, is_taken_back, item_kind};
+use super::candidates::{Candidates, ReportOf, bank_minor, is_of_chargeback, item_kind};
 use super::rules::{HowMany, MatchRule, MatchRules, With};
 use crate::payment::ids::OperationId;
 use crate::payment::report_line::ReportedItem;
@@ -37,17 +37,18 @@ pub(super) struct Match {
 /// What a line is that is not matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unmatched {
-    /// Nothing yet: later stages may find it.
+    /// Nothing is decided yet: later stages may find its item.
     Open,
-    /// One more for this item, which is settled.
+    /// A further line about an item that another line has settled.
     OnceMore { rule: String, item: usize },
-    /// It fits these items, or fits what other lines fit too. Unless the rule decides, one item alone is only like it.
+    /// Several items fit it, or the item that does fits other lines too. Where the rule does not decide (`decides`), an item that
+    /// fits is only similar.
     Ambiguous {
         rule: String,
         decides: bool,
         items: Vec<usize>,
     },
-    /// Nothing of ours. These items are like it in some things.
+    /// It is about no item of ours. These items are similar to it.
     Unknown { rule: String, items: Vec<usize> },
 }
 
@@ -56,16 +57,16 @@ pub(super) struct Matching<'a> {
     pub(super) candidates: Candidates<'a>,
     pub(super) lines: &'a [ReportLine],
     pub(super) matches: Vec<Match>,
-    /// Of each line, what it is where it has no match.
+    /// For each line what it is, unless it has a match.
     pub(super) unmatched: Vec<Option<Unmatched>>,
     asked: &'a AllAsked,
-    /// The items of lines that are ambiguous. No later stage takes one of them: what is decided would hang on which lines
-    /// were decided before.
+    /// The items of lines that are ambiguous. No later stage takes one of them, since the result would depend on the order in
+    /// which lines are decided.
     contended: HashSet<usize>,
 }
 
 impl<'a> Matching<'a> {
-    /// Tries the rules of the first stage, or those of all later ones, which say of every line what it is.
+    /// Tries the rules of the first stage, or those of all later stages, after which each line is decided.
     pub(super) fn of(
         of: ReportOf<'a>,
         rules: &MatchRules,
@@ -89,8 +90,8 @@ impl<'a> Matching<'a> {
             matching.stage(stage);
         }
         match first {
-            true => matching.set_aside(),
-            false => matching.close(),
+            true => matching.reopen_ambiguous(),
+            false => matching.decide_the_rest(),
         }
         matching
     }
@@ -105,13 +106,13 @@ impl<'a> Matching<'a> {
             };
             for sum in sums {
                 match *sum.lines {
-                    [line] if !sum.is_certain => self.keep_in_mind(rule, line, sum.items),
+                    [line] if !sum.is_certain => self.mark_ambiguous(rule, line, sum.items),
                     _ => self.take(rule, sum.lines, sum.items),
                 }
             }
         }
         let single: Vec<&MatchRule> = rules.iter().filter(|it| it.is_one_to_one()).collect();
-        self.once_more(&single);
+        self.mark_repeated(&single);
         self.one_to_one(&single);
     }
 
@@ -127,7 +128,7 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// The lines that have no match, and may still get one: what fits several by a rule that decides stays so, for weaker
+    /// The lines that have no match and may still get one. A line that a deciding rule has found ambiguous gets none: weaker
     /// rules would only guess.
     fn left(&self) -> Vec<usize> {
         let is_left = |place: &usize| {
@@ -146,7 +147,7 @@ impl<'a> Matching<'a> {
         self.lines.get(place)
     }
 
-    fn says(&mut self, line: usize, what: Option<Unmatched>) {
+    fn set(&mut self, line: usize, what: Option<Unmatched>) {
         if let Some(place) = self.unmatched.get_mut(line) {
             *place = what;
         }
@@ -154,7 +155,7 @@ impl<'a> Matching<'a> {
 
     fn take(&mut self, rule: &MatchRule, lines: Vec<usize>, items: Vec<usize>) {
         for line in &lines {
-            self.says(*line, None);
+            self.set(*line, None);
         }
         for item in &items {
             self.candidates.settle(*item);
@@ -166,8 +167,8 @@ impl<'a> Matching<'a> {
         });
     }
 
-    /// What fits, and is not taken: the first rule that finds something says so.
-    fn keep_in_mind(&mut self, rule: &MatchRule, line: usize, mut items: Vec<usize>) {
+    /// Marks a line ambiguous, with the items that fit it. The first rule that finds some counts.
+    fn mark_ambiguous(&mut self, rule: &MatchRule, line: usize, mut items: Vec<usize>) {
         if self.unmatched.get(line) != Some(&Some(Unmatched::Open)) {
             return;
         }
@@ -180,17 +181,17 @@ impl<'a> Matching<'a> {
             decides: rule.decides,
             items,
         };
-        self.says(line, Some(ambiguous));
+        self.set(line, Some(ambiguous));
     }
 
-    /// Lines for items that are settled.
-    fn once_more(&mut self, rules: &[&MatchRule]) {
+    /// Marks lines about items that are settled already.
+    fn mark_repeated(&mut self, rules: &[&MatchRule]) {
         for rule in rules.iter().filter(|rule| rule.with == With::Settled) {
             for place in self.left() {
                 let Some(line) = self.line(place) else {
                     continue;
                 };
-                // One that is open is meant first: a later stage has it.
+                // An open item that fits comes first: a later stage takes it.
                 if self.candidates.has_open_that_fits(rule, line) {
                     continue;
                 }
@@ -202,13 +203,13 @@ impl<'a> Matching<'a> {
                 });
                 if let Some(item) = nearest {
                     let rule = rule.name.clone();
-                    self.says(place, Some(Unmatched::OnceMore { rule, item }));
+                    self.set(place, Some(Unmatched::OnceMore { rule, item }));
                 }
             }
         }
     }
 
-    /// A line and an item that fit each other and nothing else.
+    /// Matches each line and item that fit each other and nothing else.
     fn one_to_one(&mut self, rules: &[&MatchRule]) {
         let mut fits: Vec<(usize, Vec<(usize, &MatchRule)>)> = Vec::new();
         let mut claims: HashMap<usize, Vec<usize>> = HashMap::default();
@@ -219,7 +220,7 @@ impl<'a> Matching<'a> {
             let mut items: Vec<(usize, &MatchRule)> = Vec::new();
             for rule in rules.iter().filter(|rule| rule.with == With::Open) {
                 let fit = self.candidates.that_fit(rule, line, None);
-                // Where nothing is taken, one more than are shown is as ambiguous as all of them.
+                // A rule that does not decide only shows items: more than are shown need not be found.
                 let most = if rule.decides {
                     MOST_FITS
                 } else {
@@ -246,7 +247,7 @@ impl<'a> Matching<'a> {
                 };
                 let open: Vec<usize> = items.iter().filter_map(is_open).collect();
                 if !open.is_empty() {
-                    self.keep_in_mind(rule, place, open);
+                    self.mark_ambiguous(rule, place, open);
                 }
             }
         }
@@ -296,19 +297,19 @@ impl<'a> Matching<'a> {
         one == other || part(one) == part(other)
     }
 
-    /// Opens what is ambiguous so far: which lines come near each other in the file decides nothing. Of what is taken back no
-    /// later stage says more.
-    fn set_aside(&mut self) {
+    /// Opens the lines again that are ambiguous after the first stage, which sees a part of the file at a time: which lines are
+    /// near each other decides nothing. Lines of chargebacks stay: no later stage finds more of them.
+    fn reopen_ambiguous(&mut self) {
         for (line, unmatched) in self.lines.iter().zip(&mut self.unmatched) {
             let is_ambiguous = matches!(unmatched, Some(Unmatched::Ambiguous { .. }));
-            if is_ambiguous && !is_taken_back(item_kind(line.kind)) {
+            if is_ambiguous && !is_of_chargeback(item_kind(line.kind)) {
                 *unmatched = Some(Unmatched::Open);
             }
         }
     }
 
-    /// Says of every line that is left what it is.
-    fn close(&mut self) {
+    /// Decides each line that is left.
+    fn decide_the_rest(&mut self) {
         for place in 0..self.lines.len() {
             let what = match self.unmatched.get(place) {
                 Some(Some(Unmatched::Open)) => Unmatched::Unknown {
@@ -334,11 +335,11 @@ impl<'a> Matching<'a> {
                 }
                 _ => continue,
             };
-            self.says(place, Some(what));
+            self.set(place, Some(what));
         }
     }
 
-    /// What each line is about that no item fits.
+    /// For each line that no item fits: the operation without an item that it is about, if any.
     pub(super) fn about(&self) -> Vec<Option<&'a Asked>> {
         let lines = self.lines.iter().zip(&self.unmatched);
         let about = lines.map(|(line, unmatched)| match unmatched {
