@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
-use crate::payment::ids::BatchId;
+use crate::payment::ids::{BatchId, SubjectId};
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -46,32 +46,44 @@ impl Store {
     /// When the database is not available.
     pub async fn tell_items(&self, batch: BatchId, at: UnixMillis) -> Result<(), StoreError> {
         let id: Value = batch.to_string().into();
-        let text = "SELECT COALESCE(batches.told_up_to, '') AS told_up_to, items.subject_id \
-            FROM settlement_batches AS batches LEFT JOIN settlement_items AS items \
-            ON items.host_id = batches.host_id AND items.business_date = batches.business_date \
-            AND items.merchant_id = batches.merchant_id AND items.currency = batches.currency \
-            AND items.subject_id > COALESCE(batches.told_up_to, '') \
-            WHERE batches.id = $1 AND batches.funded_at_ms IS NOT NULL AND batches.told_at_ms IS NULL \
-            ORDER BY items.subject_id LIMIT $2";
-        let rows = self.read(text, &[id.clone(), TOLD_AT_ONCE.into()]).await?;
-        let Some(last) = rows.last() else {
+        let text = "SELECT host_id, business_date, merchant_id, currency, COALESCE(told_up_to, '') AS told_up_to \
+            FROM settlement_batches WHERE id = $1 AND funded_at_ms IS NOT NULL AND told_at_ms IS NULL";
+        let rows = self.read(text, std::slice::from_ref(&id)).await?;
+        let Some(found) = rows.first() else {
             return Ok(());
         };
-        let columns = Columns::named(last, "settlement_batches", batch.to_string());
-        let from: Value = columns.text("told_up_to")?.into();
+        let columns = Columns::named(found, "settlement_batches", batch.to_string());
+        let text = |column| columns.text(column).map(Value::from);
+        let from = text("told_up_to")?;
+        // Along the index: joined with the batch, PostgreSQL would sort all items that are left each time.
+        let next = "SELECT subject_id FROM settlement_items WHERE host_id = $1 AND business_date = $2 \
+            AND merchant_id = $3 AND currency = $4 AND subject_id > $5 ORDER BY subject_id LIMIT $6";
+        let values = [
+            text("host_id")?,
+            text("business_date")?,
+            text("merchant_id")?,
+            text("currency")?,
+            from.clone(),
+            TOLD_AT_ONCE.into(),
+        ];
+        let rows = self.read(next, &values).await?;
+        let subject = |row| {
+            Columns::of(row, "settlement_items", "subject_id")?.parsed::<SubjectId>("subject_id")
+        };
+        let to = rows.last().map(subject).transpose()?;
         let statement = |text, values| Statement {
             text,
             values,
             returning: false,
         };
-        let statements = match columns.optional_text("subject_id")? {
+        let statements = match to {
             None => vec![statement(
                 "UPDATE settlement_batches SET told_at_ms = $3 WHERE id = $1 AND told_at_ms IS NULL \
                  AND COALESCE(told_up_to, '') = $2",
                 vec![id, from, at.as_i64().into()],
             )],
             Some(to) => {
-                let values = vec![id, from, to.into()];
+                let values = vec![id, from, to.to_string().into()];
                 vec![
                     hold_positions(),
                     statement(
