@@ -26,29 +26,38 @@ pub struct ReportLine {
     /// What it is about.
     pub kind: ReportKind,
     /// The RRN (DE 37), as it came. It or the acquirer's reference is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rrn: Option<String>,
     /// The acquirer's reference (ARN).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub acquirer_reference: Option<String>,
     /// The approval code (DE 38).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_code: Option<String>,
     /// The merchant's own reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant_reference: Option<String>,
     /// The currency.
     pub currency: Currency,
     /// To the merchant, before fees; negative where it is from the merchant.
     pub gross_minor: i64,
     /// The interchange, from the merchant.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interchange_minor: Option<i64>,
     /// The scheme's fee, from the merchant.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme_fee_minor: Option<i64>,
     /// The bank's commission, from the merchant.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub commission_minor: Option<i64>,
     /// To the merchant, after fees; negative where it is from the merchant.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_minor: Option<i64>,
     /// Why the bank does not settle it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_code: Option<String>,
     /// Which file of its date it is in, where it says that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cycle: Option<i64>,
 }
 

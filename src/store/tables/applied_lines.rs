@@ -8,7 +8,9 @@ use super::report_lines::{
     DECIDED_LINES, NEW_LINES, PARTLY_SETTLED, SETTLED_BY_NEW_LINES, SETTLED_ITEMS, decided_lines,
     lines_with_several_items, new_line, settled_item,
 };
-use super::settled_lines::{NEW_SETTLED_LINES, NO_SETTLED_LINES, settled_line};
+use super::settled_lines::{
+    NEW_SETTLED_LINES, NO_SETTLED_LINES, SETTLED_LINES_OF_NEW_LINES, settled_line,
+};
 use super::settlement_imports::hold;
 use crate::payment::difference::{Difference, DifferenceKind};
 use crate::payment::moment::UnixMillis;
@@ -67,7 +69,10 @@ impl Store {
         statements.extend(NEW_LINES.statements(engine, lines.collect()));
         let items = applied.items.iter().map(|item| settled_item(import, item));
         statements.extend(SETTLED_BY_NEW_LINES.statements(engine, items.collect()));
-        statements.extend(settled_lines(engine, import, &applied.items));
+        let applied_to = [import.applied_to.into()];
+        let items = applied.items.iter();
+        let items = items.map(|item| [&applied_to[..], &settled_line(import.id, item)].concat());
+        statements.extend(SETTLED_LINES_OF_NEW_LINES.statements(engine, items.collect()));
         // Another import may have settled one of them meanwhile: then its line is looked at once more when all have come.
         // That is seldom so, and counting says whether it is.
         if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
@@ -126,7 +131,9 @@ impl Store {
         let mut statements = vec![hold(import)];
         let items = applied.items.iter().map(|item| settled_item(import, item));
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
-        statements.extend(settled_lines(engine, import, &applied.items));
+        let items = applied.items.iter();
+        let items = items.map(|item| settled_line(import.id, item));
+        statements.extend(NEW_SETTLED_LINES.statements(engine, items.collect()));
         let several = lines_with_several_items(import, &applied.items);
         let lines = several
             .iter()
@@ -207,16 +214,6 @@ impl Store {
         ));
         self.inner.housekeeping.run(statements).await.map(drop)
     }
-}
-
-/// The statements that say which lines have settled these items, where they have.
-fn settled_lines(
-    engine: Engine,
-    import: &SettlementImport,
-    items: &[ItemReport],
-) -> Vec<Statement> {
-    let rows = items.iter().map(|item| settled_line(import.id, item));
-    NEW_SETTLED_LINES.statements(engine, rows.collect())
 }
 
 /// Ends what an earlier report has missed of an item that this one has settled.

@@ -1,5 +1,6 @@
 //! Which items a line of a report settles. What is not so any more is deleted; who reads it compares it with the items.
 
+use super::report_lines::as_it_was_read;
 use crate::payment::ids::ImportId;
 use crate::payment::report_line::ItemReport;
 use crate::store::database::connection::Statement;
@@ -14,15 +15,32 @@ macro_rules! is_not_so {
     };
 }
 
-/// Items that lines have settled just now, where they have.
+/// The rows of items that lines have settled just now, where they have.
+macro_rules! rows_of_settled {
+    () => {
+        ") INSERT INTO settled_lines (import_id, line, operation_id) \
+         SELECT said.import_id, said.line, said.operation_id FROM said JOIN settlement_items AS items \
+         ON items.operation_id = said.operation_id WHERE items.settled_by = said.import_id \
+         AND items.settled_line = said.line"
+    };
+}
+
+/// Items that lines have settled which were there.
 pub(super) const NEW_SETTLED_LINES: ManyRows = ManyRows {
     name: "new settled lines",
     before: "WITH said (import_id, line, operation_id) AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))",
-    after: ") INSERT INTO settled_lines (import_id, line, operation_id) \
-        SELECT said.import_id, said.line, said.operation_id FROM said JOIN settlement_items AS items \
-        ON items.operation_id = said.operation_id WHERE items.settled_by = said.import_id \
-        AND items.settled_line = said.line ON CONFLICT DO NOTHING",
+    after: concat!(rows_of_settled!(), " ON CONFLICT DO NOTHING"),
+    returning: "",
+};
+
+/// Items that lines have settled which have come with this, as long as their import has come as far as it was read: then
+/// these lines have no rows before, and no conflict is looked for.
+pub(super) const SETTLED_LINES_OF_NEW_LINES: ManyRows = ManyRows {
+    name: "settled lines of new lines",
+    before: "WITH said (applied_to, import_id, line, operation_id) AS (VALUES ",
+    row: "(CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+    after: concat!(rows_of_settled!(), " AND ", as_it_was_read!("said")),
     returning: "",
 };
 
