@@ -3,7 +3,8 @@
 //! The folder says what a key is. What gateways have found in it is recorded in the database, so that a key that is gone
 //! is known still, and so that the audit trail has what was done on the folder itself: the first gateway that notices it
 //! records it, once for all. What an operator does here has an audit row of its own (`rpc/audited`). Whoever takes a step
-//! or records what was found holds the lock of the folder, so that no gateway finds a step that is not recorded yet.
+//! or records what was found holds the lock of the folder, so that none of the gateways that
+//! share the folder finds a step that is being recorded.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -189,8 +190,11 @@ impl SealingKeyBook {
     pub(super) async fn step(&self, step: KeyStep) -> Result<Option<ShownKey>, KeyBookError> {
         let mut noted = self.noted.lock().await;
         let lock = Arc::new(self.lock().await?);
-        // What somebody has done on the folder before is not taken for a part of this.
-        self.reload_keys().await?;
+        // What somebody has done on the folder before is not taken for a part of this. A folder that can't be used as it is
+        // may be what the step repairs.
+        if let Err(error) = self.reload_keys().await {
+            tracing::warn!(%error, "The folder of sealing keys can't be read before a step");
+        }
         self.note(&mut noted, true).await?;
         self.note_uses(&mut noted).await?;
         let keeps_rsa = self.parts.keeps_rsa;
