@@ -12,7 +12,7 @@ use super::money::Currency;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AccountFindingKind {
-    /// A line fits nothing.
+    /// A line, or what the bank notifies in another currency, fits nothing.
     UnmatchedLine,
     /// A line fits two things, or two lines fit the same.
     Ambiguous,
@@ -124,7 +124,7 @@ pub struct AccountFinding {
     pub ours: Option<String>,
     /// Minor units of the bank; none where it has nothing.
     pub theirs: Option<String>,
-    /// What the line may be about.
+    /// What it may be about.
     pub candidates: Vec<Candidate>,
 }
 

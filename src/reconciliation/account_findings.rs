@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::accounts::StatementAccount;
+use super::references::payouts_named;
 use crate::payment::account_finding::{AccountFinding, AccountFindingKind, OnAccount, found_in};
 use crate::payment::bank_statement::{BankLine, BankStatement, Candidate, LineFinding, LineMatch};
 use crate::payment::discrepancy::{Discrepancy, Found};
-use crate::payment::ids::{BankLineId, HostId};
+use crate::payment::ids::{BankLineId, HostId, PayoutId};
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::payout::PayoutState;
 use crate::store::Store;
@@ -73,37 +74,31 @@ pub(super) async fn look_beside(
         .collect();
     store.record_account_findings(&of_lines, at).await?;
     record_broken(store, account, host, at).await?;
-    let named = named_with_another_amount(open);
-    let gap = end_what_is_not_so(store, account, &named, at).await?;
+    let gap = end_what_is_not_so(store, account, open, at).await?;
     let about: BTreeSet<String> = (open.iter().flat_map(|it| &it.candidates))
         .map(ToString::to_string)
         .collect();
     record_missing(store, account, gap, &about, at).await
 }
 
-/// A line that names a payout and has another amount.
-struct NamedOtherwise {
-    what: Candidate,
-    line: BankLineId,
-    amount_minor: i64,
+/// The line that names this and has another amount.
+fn with_another_amount(open: &[OpenLine], what: &Candidate) -> Option<BankLineId> {
+    let mut lines = open.iter();
+    let line = lines
+        .find(|it| it.finding == LineFinding::LineAmountDiffers && it.candidates.contains(what));
+    line.map(|it| it.line.id)
 }
 
-/// The lines that name a payout and have another amount: the payout is not missing, and what the bank has notified of it is
-/// such a line.
-fn named_with_another_amount(open: &[OpenLine]) -> Vec<NamedOtherwise> {
-    let named = open
-        .iter()
-        .filter(|it| it.finding == LineFinding::LineAmountDiffers);
-    named
-        .flat_map(|it| {
-            let (line, amount_minor) = (it.line.id, it.line.amount_minor);
-            it.candidates.iter().map(move |what| NamedOtherwise {
-                what: *what,
-                line,
-                amount_minor,
-            })
-        })
-        .collect()
+/// The line that says what the bank has notified of a payout.
+fn as_notified(open: &[OpenLine], payout: PayoutId, found: &AccountFinding) -> Option<BankLineId> {
+    let theirs = found.theirs.as_deref();
+    let mut lines = open.iter().map(|it| &it.line);
+    let line = lines.find(|line| {
+        line.currency == found.currency
+            && theirs == Some(line.amount_minor.to_string().as_str())
+            && payouts_named(line).contains(&payout)
+    });
+    line.map(|line| line.id)
 }
 
 /// Records the statements that do not begin with what the one before them closed with.
@@ -149,7 +144,7 @@ fn broken_chain(statement: &BankStatement, host_id: Option<HostId>) -> Option<Ac
 async fn end_what_is_not_so(
     store: &Store,
     account: &StatementAccount,
-    named: &[NamedOtherwise],
+    lines: &[OpenLine],
     at: UnixMillis,
 ) -> Result<Option<BusinessDate>, StoreError> {
     let (mut after, mut gap) = (String::new(), None);
@@ -160,7 +155,7 @@ async fn end_what_is_not_so(
             let Found::OnAccount(found) = &one.found else {
                 continue;
             };
-            match (why_not_so(store, found, named).await?, found.of) {
+            match (why_not_so(store, found, lines).await?, found.of) {
                 (Some(reason), _) => end(store, one, &reason, at).await?,
                 (None, OnAccount::Statement(_)) => gap = gap.max(Some(found.date)),
                 (None, _) => {}
@@ -190,19 +185,12 @@ async fn end(
 async fn why_not_so(
     store: &Store,
     found: &AccountFinding,
-    named: &[NamedOtherwise],
+    open: &[OpenLine],
 ) -> Result<Option<String>, StoreError> {
     match &found.of {
         OnAccount::Line { .. } => Ok(None),
         // Its line has a discrepancy of its own.
-        OnAccount::Notified { payout, .. } => {
-            let theirs = found.theirs.as_deref();
-            let line = named.iter().find(|it| {
-                it.what == Candidate::Payout(*payout)
-                    && theirs == Some(it.amount_minor.to_string().as_str())
-            });
-            Ok(line.map(|it| found_in(it.line)))
-        }
+        OnAccount::Notified { payout, .. } => Ok(as_notified(open, *payout, found).map(found_in)),
         OnAccount::Statement(id) => {
             let statement = store.bank_statement(*id).await?;
             let fits = statement.filter(|statement| !statement.breaks_chain());
@@ -215,7 +203,7 @@ async fn why_not_so(
             {
                 return Ok(Some(found_in(line)));
             }
-            if let Some(NamedOtherwise { line, .. }) = named.iter().find(|it| it.what == *what) {
+            if let Some(line) = with_another_amount(open, what) {
                 return Ok(Some(format!(
                     "the line {line} is about it, with another amount"
                 )));

@@ -128,7 +128,7 @@ impl CountExchange {
         limit: Option<&str>,
     ) -> Result<Vec<LimitCount>, StoreError> {
         let mut progress = self.progress.lock().await;
-        // Afterwards the database has all that this node would tell of it.
+        // Afterwards the database has what this node would tell of it; the rest is forgotten below.
         self.write(&mut progress).await?;
         let now = self.clock.now();
         let counts = self.limits.counts(subject, limit, now);

@@ -79,7 +79,8 @@ const OF_WHAT_IS_MISSING: ManyRows = found_where!(
 const OF_NOTICES: ManyRows = found_where!(
     "findings of what banks notify",
     "NOT EXISTS (SELECT 1 FROM settlement_differences AS said WHERE said.account = found.account \
-     AND said.bank_line_id IS NOT NULL AND said.candidates = found.candidates AND said.theirs = found.theirs)",
+     AND said.bank_line_id IS NOT NULL AND said.candidates = found.candidates AND said.theirs = found.theirs \
+     AND said.currency = found.currency)",
     "(id) DO NOTHING"
 );
 /// Holds those that are there: who decides on one, or matches its line, waits.
@@ -92,7 +93,7 @@ const HELD: ManyRows = ManyRows {
 };
 
 impl Store {
-    /// Records what an account has otherwise. What is there already is said anew, unless it has ended.
+    /// Records what an account has otherwise. What is there already of a line or a statement is said anew, unless it has ended.
     ///
     /// # Errors
     /// When the database is not available.

@@ -3,12 +3,13 @@
 use super::*;
 use crate::payment::account_finding::AccountFinding;
 use crate::payment::payout::PayoutState;
-use crate::settlement::payout_notices::ProblemKind;
+use crate::settlement::payout_notices::{PayoutNotices, ProblemKind};
 use crate::settlement::tests::payouts::booking;
 use crate::store::merchant_money::Payout;
 
 on_both!(
     a_return_of_another_amount_is_a_discrepancy_once,
+    what_was_notified_ends_with_its_line_whatever_became_of_the_payout,
     what_is_on_no_account_with_statements_is_of_one_with_the_name_of_the_host,
 );
 
@@ -99,6 +100,45 @@ async fn a_return_of_another_amount_is_a_discrepancy_once(database: TestDatabase
     notify("48.00").await;
     let states = shown(&decisions).await.into_iter().map(|it| it.1);
     assert_eq!(states.collect::<Vec<_>>(), ["ACCEPTED", "OPEN", "OPEN"]);
+    desk.close(scene).await;
+}
+
+async fn what_was_notified_ends_with_its_line_whatever_became_of_the_payout(
+    database: TestDatabase,
+) {
+    let folder = folder();
+    let scene = Scene::payable(database, "{\"schedule\":\"daily\"}").await;
+    let (desk, decisions) = (Desk::of(&scene), decisions(&scene));
+    let payouts = scene.payouts(folder.clone()).await;
+    scene.settle(1, 5_000).await;
+    payouts.pay(host(), When::Now).await.unwrap();
+    let payout = scene.all_payouts().await.remove(0);
+    drop(std::fs::remove_dir_all(folder));
+    let notices = PayoutNotices::new(scene.store.clone(), scene.clock(), Vec::new());
+    let refused = notices.refuse(host(), payout.order_id.unwrap(), "AM04");
+    assert_eq!(refused.await.unwrap(), [payout.id]);
+
+    // The bank has refused it, and pays something of it all the same.
+    let reference = end_to_end_id(&payout.id.to_string());
+    let accounts = vec![(PAYS.parse().unwrap(), account())];
+    let file = booking(&reference, "49.00", None);
+    scene.notify_at(PAYS, accounts, &file).await;
+    let ours = Some("-5000".to_owned());
+    let open = [("AMOUNT_DIFFERS", "OPEN", ours.clone())];
+    assert_eq!(shown(&decisions).await, open);
+
+    // No line is that of a payout which has failed.
+    let entries = [("-49.00", &*reference, "payout")];
+    take(&desk, 1, "2026-11-04", ("50.00", "1.00"), &entries).await;
+    let mut shown = shown(&decisions).await;
+    shown.sort();
+    assert_eq!(
+        shown,
+        [
+            ("AMOUNT_DIFFERS", "ACCEPTED", ours),
+            ("UNEXPECTED_LINE", "OPEN", None)
+        ]
+    );
     desk.close(scene).await;
 }
 
