@@ -3,8 +3,8 @@
 //! The folder says what a key is. What gateways have found in it is recorded in the database, so that a key that is gone
 //! is known still, and so that the audit trail has what was done on the folder itself: the first gateway that notices it
 //! records it, once for all. What an operator does here has an audit row of its own (`rpc/audited`). Whoever takes a step
-//! or records what was found holds the lock of the folder, so that none of the gateways that
-//! share the folder finds a step that is being recorded.
+//! or records what was found holds the lock of the folder, so that none of the gateways that share the folder finds a step
+//! that is being recorded.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

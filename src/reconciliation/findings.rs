@@ -18,8 +18,8 @@ use crate::settlement::report::line::ReportLine;
 const LATE_AFTER_DAYS: i64 = 1;
 
 /// What is recorded of lines by the rules of the first stage, and the chargebacks among them that are no items yet. Lines
-/// whose item these rules do not find stay open. `items` are those that [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by their
-/// RRNs.
+/// whose item these rules do not find stay open. `items` are those that
+/// [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by their RRNs.
 #[must_use]
 pub fn as_they_come(
     of: ReportOf<'_>,

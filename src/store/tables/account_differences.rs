@@ -93,7 +93,8 @@ const HELD: ManyRows = ManyRows {
 };
 
 impl Store {
-    /// Records what an account has otherwise. What is there already of a line or a statement is said anew, unless it has ended.
+    /// Records what an account has otherwise. What is there already of a line or a statement is said anew, unless it has
+    /// ended.
     ///
     /// # Errors
     /// When the database is not available.
