@@ -91,6 +91,19 @@ pub(in crate::store) fn insert_audit(record: &AuditRecord) -> Statement {
     }
 }
 
+/// The text that adds a row with [`audit_values`] where a condition holds, whose own values come from `$11` on.
+macro_rules! insert_audit_where {
+    ($condition:literal) => {
+        concat!(
+            "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, body_hash, outcome, answer) \
+             SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), \
+             CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT) WHERE ",
+            $condition
+        )
+    };
+}
+pub(super) use insert_audit_where;
+
 /// The values of a row, in the order of its columns.
 pub(in crate::store) fn audit_values(record: &AuditRecord) -> Vec<Value> {
     vec![

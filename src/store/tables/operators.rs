@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyRow;
 
-use super::audit::{audit_values, insert_audit};
+use super::audit::{audit_values, insert_audit, insert_audit_where};
 use super::columns::Columns;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -83,14 +83,12 @@ impl Store {
             approver.name().into(),
         ]);
         let record = Statement {
-            text: "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, \
-                body_hash, outcome, answer) SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), \
-                CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), \
-                CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT) \
-                WHERE EXISTS (SELECT 1 FROM operators \
+            text: insert_audit_where!(
+                "EXISTS (SELECT 1 FROM operators \
                     WHERE name = $11 AND role = $12 AND active = $13) \
                 AND ($14 = 1 OR EXISTS (SELECT 1 FROM operators \
-                    WHERE name <> $11 AND role = $15 AND active = 1))",
+                    WHERE name <> $11 AND role = $15 AND active = 1))"
+            ),
             values,
             returning: false,
         };

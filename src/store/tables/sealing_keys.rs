@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyRow;
 
-use super::audit::{audit_values, insert_audit};
+use super::audit::{audit_values, insert_audit, insert_audit_where};
 use super::columns::Columns;
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
@@ -98,11 +98,9 @@ fn going_on(
         let mut values = audit_values(audit);
         values.extend([key.kid.as_str().into(), before.name().into()]);
         Statement {
-            text: "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, \
-                body_hash, outcome, answer) SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), \
-                CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), \
-                CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT) \
-                WHERE EXISTS (SELECT 1 FROM sealing_keys WHERE kid = $11 AND state = $12)",
+            text: insert_audit_where!(
+                "EXISTS (SELECT 1 FROM sealing_keys WHERE kid = $11 AND state = $12)"
+            ),
             values,
             returning: false,
         }

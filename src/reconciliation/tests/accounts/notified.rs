@@ -16,17 +16,22 @@ on_both!(
 /// The account that payouts are paid from.
 const PAYS: &str = "12345678901";
 
-/// A payout of 50.00 that the bank has paid.
-async fn paid(scene: &Scene) -> Payout {
+/// A payout of 50.00 that the bank is ordered to pay.
+async fn sent(scene: &Scene) -> Payout {
     let folder = folder();
     let payouts = scene.payouts(folder.clone()).await;
     scene.settle(1, 5_000).await;
     payouts.pay(host(), When::Now).await.unwrap();
-    let payout = scene.all_payouts().await.remove(0);
+    drop(std::fs::remove_dir_all(folder));
+    scene.all_payouts().await.remove(0)
+}
+
+/// The same, paid.
+async fn paid(scene: &Scene) -> Payout {
+    let payout = sent(scene).await;
     let file = booking(&end_to_end_id(&payout.id.to_string()), "50.00", None);
     let notified = scene.notify_at(PAYS, Vec::new(), &file).await;
     assert_eq!(notified.paid, [payout.id]);
-    drop(std::fs::remove_dir_all(folder));
     payout
 }
 
@@ -106,14 +111,9 @@ async fn a_return_of_another_amount_is_a_discrepancy_once(database: TestDatabase
 async fn what_was_notified_ends_with_its_line_whatever_became_of_the_payout(
     database: TestDatabase,
 ) {
-    let folder = folder();
     let scene = Scene::payable(database, "{\"schedule\":\"daily\"}").await;
     let (desk, decisions) = (Desk::of(&scene), decisions(&scene));
-    let payouts = scene.payouts(folder.clone()).await;
-    scene.settle(1, 5_000).await;
-    payouts.pay(host(), When::Now).await.unwrap();
-    let payout = scene.all_payouts().await.remove(0);
-    drop(std::fs::remove_dir_all(folder));
+    let payout = sent(&scene).await;
     let notices = PayoutNotices::new(scene.store.clone(), scene.clock(), Vec::new());
     let refused = notices.refuse(host(), payout.order_id.unwrap(), "AM04");
     assert_eq!(refused.await.unwrap(), [payout.id]);
