@@ -70,10 +70,17 @@ impl TestDatabase {
         Self::new(url, Leftovers::Directory(directory))
     }
 
-    /// A migrated SQLite file.
+    /// A migrated SQLite file: a copy, because to migrate takes longer.
     pub(crate) async fn sqlite() -> Self {
+        static MIGRATED: OnceCell<Vec<u8>> = OnceCell::const_new();
+        let migrated = MIGRATED.get_or_init(|| async {
+            let database = Self::empty_sqlite();
+            migrate(&database.config).await.expect("a migration");
+            std::fs::read(database.path()).expect("a migrated file")
+        });
+        let migrated = migrated.await;
         let database = Self::empty_sqlite();
-        migrate(&database.config).await.expect("a migration");
+        std::fs::write(database.path(), migrated).expect("a copy of the file");
         database
     }
 

@@ -3,8 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use payswitch::clock::SystemClock;
+use payswitch::config::store::StoreConfig;
+use payswitch::store::Store;
 use sqlx::{AssertSqlSafe, Connection as _};
+use tokio::sync::OnceCell;
 
+use crate::harness::{TempFolder, write_private};
 use crate::postgres::{Server, connect, server};
 
 /// Which database a test runs on.
@@ -22,6 +27,8 @@ pub(crate) enum Database {
     Postgres(&'static Server, String),
 }
 
+const SQLITE_FILE: &str = "payswitch.db";
+
 /// Every table that a payment may leave something in.
 const TABLES_OF_PAYMENTS: [&str; 6] = [
     "payments",
@@ -36,10 +43,40 @@ impl Database {
     pub(crate) async fn fresh(engine: Engine, folder: &Path) -> Self {
         sqlx::any::install_default_drivers();
         match engine {
-            Engine::Sqlite => Self::Sqlite(folder.join("payswitch.db")),
+            Engine::Sqlite => Self::Sqlite(folder.join(SQLITE_FILE)),
             Engine::Postgres => {
                 let server = server();
                 let name = server.create_database("template0").await;
+                Self::Postgres(server, name)
+            }
+        }
+    }
+
+    /// The same with all its tables. It is a copy, because to migrate takes longer, and few tests are about that.
+    pub(crate) async fn migrated(engine: Engine, folder: &Path) -> Self {
+        static SQLITE: OnceCell<Vec<u8>> = OnceCell::const_new();
+        static POSTGRES: OnceCell<String> = OnceCell::const_new();
+        sqlx::any::install_default_drivers();
+        match engine {
+            Engine::Sqlite => {
+                let migrated = SQLITE.get_or_init(|| async {
+                    let folder = TempFolder::new("migrated");
+                    let fresh = Self::fresh(engine, folder.path()).await;
+                    migrate(fresh.url()).await;
+                    std::fs::read(folder.path().join(SQLITE_FILE)).expect("a migrated file")
+                });
+                write_private(&folder.join(SQLITE_FILE), migrated.await);
+                Self::fresh(engine, folder).await
+            }
+            Engine::Postgres => {
+                let server = server();
+                // It stays as long as the server does.
+                let migrated = POSTGRES.get_or_init(|| async {
+                    let name = server.create_database("template0").await;
+                    migrate(server.url(&name)).await;
+                    name
+                });
+                let name = server.create_database(migrated.await).await;
                 Self::Postgres(server, name)
             }
         }
@@ -157,6 +194,15 @@ impl Database {
         }
         rows
     }
+}
+
+async fn migrate(url: String) {
+    let config = StoreConfig {
+        url,
+        ..StoreConfig::default()
+    };
+    let migrated = Store::migrate(&config, &SystemClock).await;
+    migrated.expect("a new database is migrated");
 }
 
 impl Drop for Database {

@@ -168,11 +168,16 @@ static KEYS: LazyLock<Vec<(PathBuf, Vec<u8>)>> = LazyLock::new(|| {
 fn put_keys(folder: &Path) {
     std::fs::create_dir_all(folder.join("data/keys")).expect("a folder for keys");
     for (path, bytes) in &*KEYS {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600);
-        let mut file = file.open(folder.join(path)).expect("a new file");
-        file.write_all(bytes).expect("a key is written");
+        write_private(&folder.join(path), bytes);
     }
+}
+
+/// Writes a new file that nobody else may read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600);
+    let mut file = file.open(path).expect("a new file");
+    file.write_all(bytes).expect("a file is written");
 }
 
 /// The gateway, its banks, its merchant.
@@ -220,7 +225,7 @@ impl Switch {
     /// The same, with whatever `change` makes of its options.
     pub(crate) async fn start_as(engine: Engine, change: impl FnOnce(&mut StandOptions)) -> Self {
         let folder = TempFolder::new("switch");
-        let database = Database::fresh(engine, folder.path()).await;
+        let database = Database::migrated(engine, folder.path()).await;
         put_keys(folder.path());
         let mut options = StandOptions {
             data: folder.path().join("data"),

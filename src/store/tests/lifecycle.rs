@@ -21,7 +21,8 @@ on_both!(
 
 #[tokio::test]
 async fn the_sqlite_file_is_its_owners_alone() {
-    let database = TestDatabase::sqlite().await;
+    let database = TestDatabase::empty_sqlite();
+    migrate(&database.config).await.unwrap();
     let store = database.open().await;
     store.record_intent(&intent("shop")).await.unwrap();
     for name in ["test.db", "test.db-wal", "test.db-shm", "test.db.lock"] {

@@ -114,7 +114,7 @@ impl Scene {
     /// The same, where the gateway has another profile of the acquirer.
     pub(crate) async fn set_with(engine: Engine, folder: &TempFolder, profile: &str) -> Self {
         let path = folder.path().to_owned();
-        let database = Database::fresh(engine, &path).await;
+        let database = Database::migrated(engine, &path).await;
         let at = |name: &str| path.join(name);
         let replaced = |text: &str, pairs: &[(&str, &str)]| {
             pairs.iter().fold(text.to_owned(), |text, (from, to)| {
@@ -156,7 +156,6 @@ impl Scene {
         let profile = replaced(profile, &[("127.0.0.1:7001", acquirer)]);
         std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
         let succeed = |arguments: &[&str]| succeed(&mut program(&path, &database, arguments));
-        succeed(&["migrate"]);
         succeed(&["operator", "first", "demo-operator"]);
         succeed(&[
             "merchant",
