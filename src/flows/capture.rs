@@ -77,6 +77,10 @@ impl Flow for Capture {
         let too_much = Why::ExceedsCapturable { left_minor };
         let amount = amount_of(payment, command.amount, left_minor, too_much)?;
         let amount_minor = amount.amount_minor();
+        // What an increment on its way adds would be left, and could be captured after the last capture.
+        if command.is_final && payment.amounts.authorized_pending_minor > 0 {
+            return Err(LaterRefusal::of(payment, Why::InProgress));
+        }
         let rest_minor = match command.is_final {
             true => left_minor - amount_minor,
             false => 0,
@@ -112,7 +116,7 @@ impl Flow for Capture {
         Ok(Plan {
             reason: Some(reason),
             // An increment that came between would be left, and its message may be the one that is undone.
-            unmoved: way.only_one || !found.captures.is_empty() || rest_minor > 0,
+            unmoved: way.only_one || !found.captures.is_empty() || command.is_final,
             resource: Some(NewResource::Capture {
                 is_final: command.is_final,
                 merchant_reference: command.merchant_reference.clone(),
@@ -273,6 +277,29 @@ mod tests {
         let found = Found::with_ways(releasing, ways(Some(Travel::Once), Some(Travel::Repeated)));
         let refused = Capture.plan(&samples::merchant(), &last, found, NOW);
         assert_eq!(refused.unwrap_err().why, Why::InProgress);
+        // What an increment on its way adds would be left.
+        let mut incrementing = payment();
+        let left = incrementing.amounts.capturable_minor();
+        incrementing.amounts.authorized_minor += 100;
+        incrementing.amounts.authorized_pending_minor = 100;
+        for (amount, is_final, refused) in [
+            (None, true, true),
+            (Some(left), true, true),
+            (Some(left - 1), true, true),
+            (None, false, false),
+        ] {
+            let command = CapturePayment {
+                payment_id: incrementing.id,
+                amount: amount.map(eur),
+                is_final,
+                merchant_reference: None,
+            };
+            let ways = ways(Some(Travel::Once), Some(Travel::Repeated));
+            let found = Found::with_ways(incrementing.clone(), ways);
+            let plan = Capture.plan(&samples::merchant(), &command, found, NOW);
+            let why = plan.err().map(|refusal| refusal.why);
+            assert_eq!(why, refused.then_some(Why::InProgress), "{command:?}");
+        }
         let mut declined = payment();
         declined.state = PaymentState::Voided;
         for (payment, way, expected) in [

@@ -214,7 +214,7 @@ fn later_refusal(refusal: &LaterRefusal) -> Status {
         .with_metadata("state", refusal.state)
         .with_metadata("currency", refusal.currency.code());
     for (name, minor) in [
-        ("authorized_minor", amounts.authorized_minor),
+        ("authorized_minor", amounts.confirmed_minor()),
         ("captured_minor", amounts.captured_minor),
         ("refunded_minor", amounts.refunded_minor),
         ("capturable_minor", capturable_minor(refusal)),
