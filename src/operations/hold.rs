@@ -176,6 +176,7 @@ mod tests {
             by: ResolvedBy::Operator,
             response_code: None,
             took_effect: false,
+            decline: None,
         };
         assert_eq!(held(&all), 2);
     }

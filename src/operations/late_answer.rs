@@ -1,7 +1,7 @@
 //! What follows from an answer that came too late.
 
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::meaning::ends_the_debt;
+use crate::hosts::message::meaning::{Meaning, ends_the_debt};
 use crate::payment::adjustment::{Adjustment, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyTimes;
@@ -91,6 +91,10 @@ pub(crate) fn resolution(
             by: ResolvedBy::LateResponse,
             response_code: Some(response_code),
             took_effect: matches!(exchange, Exchange::Approved { .. }),
+            decline: match exchange {
+                Exchange::Declined { decline, .. } => Some(*decline),
+                _ => None,
+            },
         }],
         ..decided
     })
@@ -159,14 +163,19 @@ impl OwedAgain {
         if about.is_empty() || !about.iter().all(undone_nothing) {
             return Ok(None);
         }
-        // Else it stands, or was declined. A later operation (a capture) leaves the payment as it is.
+        // A later operation (a capture) leaves the payment as it is.
         if without_effect(original).is_none() {
-            if payment.state != PaymentState::Reversed {
-                return Ok(None);
+            match payment.state {
+                PaymentState::Reversed => {
+                    let event = PaymentEvent::ReversalOwedAgain;
+                    let custody = times.owed(now);
+                    again.payment = Some(adjusted(payment, event, Amounts::ZERO, custody, now)?);
+                }
+                // A decline came late, and ended the debt. The payment stays as its merchant was told.
+                PaymentState::Declined { .. } => {}
+                // It stands.
+                _ => return Ok(None),
             }
-            let event = PaymentEvent::ReversalOwedAgain;
-            let custody = times.owed(now);
-            again.payment = Some(adjusted(payment, event, Amounts::ZERO, custody, now)?);
         }
         again.owes = true;
         Ok(Some(again))
@@ -188,15 +197,16 @@ impl OwedAgain {
 
 /// Whether a late answer says another thing than an earlier one, or an operator: of an operation that has ended by
 /// that, its amount may have been given back, and asked for again.
-pub(super) fn contradicts(operation: &Operation, exchange: &Exchange) -> bool {
+/// `code` is what its response code means: of an answer that matched nothing in this process no more is known.
+pub(super) fn contradicts(operation: &Operation, code: Meaning) -> bool {
     let took_effect = match operation.state {
         OperationState::Resolved { took_effect, .. } => took_effect,
         _ if approved_in_time(operation) => true,
         _ => return false,
     };
-    match exchange {
-        Exchange::Approved { .. } | Exchange::Taken { .. } => !took_effect,
-        Exchange::Declined { decline, .. } => took_effect && ends_the_debt(decline.reason),
-        _ => false,
+    match code {
+        Meaning::Approved | Meaning::PARTLY_APPROVED | Meaning::Taken => !took_effect,
+        Meaning::Declined { reason, .. } => took_effect && ends_the_debt(reason),
+        Meaning::Unclear(_) | Meaning::OriginalUnknown | Meaning::Again => false,
     }
 }

@@ -87,7 +87,7 @@ impl Operations {
                     ),
                     received_at: at,
                 };
-                Box::pin(self.keep_late(late, &exchange)).await
+                Box::pin(self.keep_late(late, Some(&exchange))).await
             }
             HostNotice::Quarantined(quarantined) => {
                 self.keep_quarantined(*quarantined, random).await
@@ -96,8 +96,13 @@ impl Operations {
     }
 
     /// Records a late answer, and what follows from it: the answer to a message that is owed counts as any other;
-    /// a decline may end a debt, and an approval may make a new one. Nothing that was final changes.
-    async fn keep_late(&self, late: LateResponse, exchange: &Exchange) -> Result<(), StoreError> {
+    /// a decline may end a debt, and an approval may make a new one. Nothing that was final changes. An answer that is not
+    /// believed is no `exchange`: nothing follows but the alarm, where it contradicts.
+    async fn keep_late(
+        &self,
+        late: LateResponse,
+        exchange: Option<&Exchange>,
+    ) -> Result<(), StoreError> {
         let Some(operation) = self.store.operation(late.operation_id).await? else {
             return self.store.record_late_response(late).await.map(|_| ());
         };
@@ -108,7 +113,7 @@ impl Operations {
             });
         }
         if operation.state.open() == Open::Owed {
-            if ends_an_attempt(exchange)
+            if let Some(exchange) = exchange.filter(|exchange| ends_an_attempt(exchange))
                 && let Some(entry) = self.store.owed_entry(operation.id).await?
             {
                 self.end_attempt(entry, exchange).await;
@@ -118,9 +123,13 @@ impl Operations {
         let approval_code = late.approval_code.clone();
         let response_code = late.response_code;
         self.store.record_late_response(late).await?;
-        if contradicts(&operation, exchange) {
+        let meaning = (self.hosts).meaning(operation.host_id, operation.kind, response_code);
+        if meaning.is_some_and(|meaning| contradicts(&operation, meaning)) {
             log_contradicted(&operation, response_code);
         }
+        let Some(exchange) = exchange else {
+            return Ok(());
+        };
         let about = match operation.state {
             OperationState::Unknown { .. } => self.store.operations_about(&operation).await?,
             _ => Vec::new(),
@@ -272,7 +281,7 @@ impl Operations {
             received_at: at,
         };
         // What the line can't tell from another answer may be one all the same, by its whole key. A second answer, and
-        // one with a fault, may only make something owed.
+        // one with a fault, that declines is not believed.
         let (may_be_an_answer, may_decline) = match reason {
             QuarantineReason::NoMatch | QuarantineReason::KeyMismatch { .. } => (true, true),
             QuarantineReason::Duplicate | QuarantineReason::Undecodable { .. } => (true, false),
@@ -298,9 +307,10 @@ impl Operations {
         let Some(operation) = answered else {
             return Ok(());
         };
-        // Of an answer that is not here any more only its code is known.
+        // Of an answer that is not here any more only its code is known: one that approves may have approved another
+        // amount.
         let exchange = match self.hosts.meaning(host_id, operation.kind, response_code) {
-            Some(Meaning::Declined { reason, advice }) if may_decline => Exchange::Declined {
+            Some(Meaning::Declined { reason, advice }) => may_decline.then(|| Exchange::Declined {
                 decline: Decline {
                     reason,
                     response_code,
@@ -308,8 +318,8 @@ impl Operations {
                 },
                 kept: Vec::new(),
                 bank_us: 0,
-            },
-            _ => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
+            }),
+            _ => Some(Exchange::Unknown(UnknownReason::AnswerNotUnderstood)),
         };
         let late = LateResponse {
             operation_id: operation.id,
@@ -319,7 +329,7 @@ impl Operations {
             amount_differs: false,
             received_at: at,
         };
-        Box::pin(self.keep_late(late, &exchange)).await
+        Box::pin(self.keep_late(late, exchange.as_ref())).await
     }
 }
 

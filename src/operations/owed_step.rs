@@ -168,6 +168,7 @@ impl Beside {
                 by: ResolvedBy::LateResponse,
                 response_code: Some(decline.response_code),
                 took_effect: planted(Mistake::LateDeclineCounts),
+                decline: Some(*decline),
             }),
             payment: Some(payment),
             change,
@@ -264,12 +265,13 @@ impl Operations {
 }
 
 /// Whether a reversal ended, and nobody has said that it undid its original: the bank took the message only, or did not
-/// know the original, or an operator was told that.
+/// know the original, or an operator was told that; or it was never sent.
 pub(crate) fn may_have_undone_nothing(reversal: &Operation, original: &Operation) -> bool {
     match &reversal.state {
         OperationState::Approved { acknowledged, .. } => *acknowledged != Some(Acknowledged::Done),
         // Where the bank has undone it, the original is reversed.
         OperationState::Resolved { .. } => original.state != OperationState::Reversed,
+        OperationState::Cancelled => true,
         _ => false,
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn by_operator(took_effect: bool) -> OperationEvent {
         by: ResolvedBy::Operator,
         response_code: None,
         took_effect,
+        decline: None,
     }
 }
 
@@ -46,10 +47,12 @@ pub(super) fn as_reported(
             by: ResolvedBy::Operator,
             response_code,
             took_effect,
+            decline,
         } => OperationEvent::Resolved {
             by: ResolvedBy::Report,
             response_code,
             took_effect,
+            decline,
         },
         event => event,
     };

@@ -182,7 +182,11 @@ impl OwedFlow for Undoing {
             approval,
             acknowledged,
             original: is_unknown.then_some(OperationEvent::ReversalConfirmed),
-            payment: Some((PaymentEvent::ReversalConfirmed, Amounts::ZERO)),
+            payment: match subject.payment.state {
+                // It was told late, and stands.
+                PaymentState::Declined { .. } => None,
+                _ => Some((PaymentEvent::ReversalConfirmed, Amounts::ZERO)),
+            },
         }
     }
 }

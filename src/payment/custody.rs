@@ -47,7 +47,6 @@ impl CustodyTimes {
             // What is captured can be refunded for longer, and may still be owed.
             E::HoldExpired if amounts.captured_minor > 0 => CustodyEnd::Unchanged,
             E::Declined(_)
-            | E::DeclinedLate(_)
             | E::NotSent(_)
             | E::VoidConfirmed
             | E::SaleVoided
@@ -55,7 +54,8 @@ impl CustodyTimes {
             E::Approved { expires_at, .. } | E::FoundToStand { expires_at, .. } => {
                 self.late(*expires_at)
             }
-            E::HoldExpired => self.late(at),
+            // After a late decline an approval may come, which is reversed.
+            E::HoldExpired | E::DeclinedLate(_) => self.late(at),
             E::Captured
             | E::Sold(_)
             | E::VoidStarted
@@ -140,7 +140,7 @@ mod tests {
                 At(days(10)),
             ),
             (E::Declined(decline), Now),
-            (E::DeclinedLate(decline), Now),
+            (E::DeclinedLate(decline), At(days(3))),
             (E::NotSent(FailureReason::HostBusy), Now),
             (E::OutcomeUnknown(UnknownReason::NoAnswerInTime), Unchanged),
             (E::CaptureStarted, Unchanged),

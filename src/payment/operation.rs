@@ -190,6 +190,9 @@ pub enum OperationState {
         /// Whether the host has done it, whatever its code for that is.
         #[serde(default)]
         took_effect: bool,
+        /// Where the bank said late that it had declined: its reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decline: Option<Decline>,
     },
 }
 
@@ -229,6 +232,8 @@ pub enum OperationEvent {
         response_code: Option<ResponseCode>,
         /// Whether the host has done it.
         took_effect: bool,
+        /// The bank's reason, where it said late that it had declined.
+        decline: Option<Decline>,
     },
 }
 
@@ -359,11 +364,13 @@ pub fn apply(
                 by,
                 response_code,
                 took_effect,
+                decline,
             },
         ) => S::Resolved {
             by,
             response_code,
             took_effect,
+            decline,
         },
         (S::Unknown { .. }, E::ReversalConfirmed) => S::Reversed,
         (S::Queued | S::Sent, E::Sent) => S::Sent,
@@ -424,6 +431,7 @@ mod tests {
             by: ResolvedBy::LateResponse,
             response_code: Some(ResponseCode::APPROVED),
             took_effect: true,
+            decline: None,
         };
         // Sent Approved Acknowledged Declined NotSent Unknown Suspended Retried Cancelled RevConfirmed Resolved
         let table = [
@@ -465,6 +473,7 @@ mod tests {
                     by: ResolvedBy::LateResponse,
                     response_code: Some(ResponseCode::APPROVED),
                     took_effect: true,
+                    decline: None,
                 },
             ];
             let expected: Vec<&str> = row.split(' ').collect();

@@ -288,6 +288,7 @@ mod tests {
             by: ResolvedBy::Operator,
             response_code: None,
             took_effect: false,
+            decline: None,
         };
         let rejected = S::Rejected {
             reason: FailureReason::HostBusy,

@@ -446,6 +446,7 @@ mod tests {
             by: ResolvedBy::Operator,
             response_code: None,
             took_effect,
+            decline: None,
         };
         let item = Some(ItemChange::Counts(ItemKind::Capture, subject));
         let (leaves, returns) = (

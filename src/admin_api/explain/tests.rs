@@ -261,6 +261,7 @@ fn every_end_of_an_operation_has_its_words() {
         by: ResolvedBy::LateResponse,
         response_code: Some(ResponseCode::APPROVED),
         took_effect,
+        decline: None,
     };
     let suspended = S::Suspended {
         reason: SuspendReason::Refused,

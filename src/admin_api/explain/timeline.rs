@@ -440,6 +440,7 @@ fn ended(operation: &Operation, label: &str) -> Option<(EntryKind, String)> {
             by,
             response_code,
             took_effect,
+            ..
         } => {
             let by = match by {
                 ResolvedBy::LateResponse => "by a late answer",

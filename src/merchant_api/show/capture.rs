@@ -66,13 +66,18 @@ fn show_state(state: &OperationState, is_reversed: bool, shown: &mut pb::Capture
         S::Resolved {
             took_effect: true, ..
         } => C::Captured,
-        S::Resolved { response_code, .. } => match response_code {
+        S::Resolved {
+            response_code,
+            decline: said,
+            ..
+        } => match response_code {
             Some(response_code) => {
-                shown.decline = Some(decline(Decline {
+                // An older version kept no more than the code.
+                shown.decline = Some(decline(said.unwrap_or(Decline {
                     reason: DeclineReason::Other,
                     response_code: *response_code,
                     advice: DeclineAdvice::DoNotRetry,
-                }));
+                })));
                 C::Rejected
             }
             None => C::Reversed,

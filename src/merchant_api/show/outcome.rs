@@ -76,7 +76,7 @@ fn decline_reason(reason: DeclineReason) -> (pb::DeclineReason, &'static str) {
         ),
         D::Other => (
             P::Other,
-            "The bank declined with a code that no table lists",
+            "The bank declined, and its code says no more exactly why",
         ),
     }
 }

@@ -62,13 +62,18 @@ fn show_state(state: &OperationState, shown: &mut pb::Refund) {
         S::Resolved {
             took_effect: true, ..
         } => (R::Refunded, 3),
-        S::Resolved { response_code, .. } => match response_code {
+        S::Resolved {
+            response_code,
+            decline: said,
+            ..
+        } => match response_code {
             Some(response_code) => {
-                shown.decline = Some(decline(Decline {
+                // An older version kept no more than the code.
+                shown.decline = Some(decline(said.unwrap_or(Decline {
                     reason: DeclineReason::Other,
                     response_code: *response_code,
                     advice: DeclineAdvice::DoNotRetry,
-                }));
+                })));
                 (R::Declined, 3)
             }
             None => (R::Reversed, 3),

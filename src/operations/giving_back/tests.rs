@@ -56,6 +56,7 @@ fn the_oldest_capture_with_enough_left_is_refunded() {
             by: ResolvedBy::LateResponse,
             response_code: "08".parse().ok(),
             took_effect: true,
+            decline: None,
         };
         vec![
             capture(1, 500, 500, taken.clone()),

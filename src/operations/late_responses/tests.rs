@@ -87,26 +87,23 @@ fn an_answer_after_the_end_contradicts_it_or_not() {
         by: ResolvedBy::LateResponse,
         response_code: None,
         took_effect,
+        decline: None,
     };
-    let taken = Exchange::Taken {
-        response_code: "94".parse().unwrap(),
-        bank_us: 900,
-    };
-    let short = declined("51", DeclineReason::InsufficientFunds);
-    let away = declined("91", DeclineReason::IssuerUnavailable);
-    let lost = Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
+    let short = Meaning::declined(DeclineReason::InsufficientFunds);
+    let away = Meaning::declined(DeclineReason::IssuerUnavailable);
     let for_another_amount = OperationState::Unknown {
         reason: UnknownReason::AmountDiffers,
     };
-    for (state, exchange, expected) in [
-        (resolved(false), approved(), true),
-        (resolved(false), taken.clone(), true),
-        (resolved(false), short.clone(), false),
-        (resolved(true), short.clone(), true),
-        (resolved(true), away.clone(), false),
-        (resolved(true), approved(), false),
-        (resolved(false), lost, false),
-        (OperationState::Reversed, approved(), false),
+    for (state, code, expected) in [
+        (resolved(false), Meaning::Approved, true),
+        (resolved(false), Meaning::PARTLY_APPROVED, true),
+        (resolved(false), Meaning::Taken, true),
+        (resolved(false), short, false),
+        (resolved(true), short, true),
+        (resolved(true), away, false),
+        (resolved(true), Meaning::Approved, false),
+        (resolved(false), Meaning::UNCLEAR, false),
+        (OperationState::Reversed, Meaning::Approved, false),
         (for_another_amount.clone(), away, false),
         (for_another_amount, short, true),
     ] {
@@ -114,7 +111,7 @@ fn an_answer_after_the_end_contradicts_it_or_not() {
             state,
             ..samples::operation()
         };
-        assert_eq!(contradicts(&operation, &exchange), expected, "{exchange:?}");
+        assert_eq!(contradicts(&operation, code), expected, "{code:?}");
     }
 }
 
@@ -168,6 +165,29 @@ async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
         assert_eq!(states(&machine, &entry).await, expected, "{name}");
         machine.store.close().await;
     }
+}
+
+/// A bank that declines late, before its reversal was sent, and then approves, holds something that nobody undoes: a
+/// reversal is owed. Its merchant was told of a decline, and that stands.
+#[tokio::test]
+async fn an_approval_after_a_late_decline_is_reversed() {
+    let (_folder, machine, entry) = owing("declined-first").await;
+    let short = declined("51", DeclineReason::InsufficientFunds);
+    let states = async || states(&machine, &entry).await;
+    comes_late(&machine, &entry.original, &short).await;
+    assert_eq!(states().await, "DECLINED RESOLVED CANCELLED");
+    for late in [&short, &approved(), &approved(), &short] {
+        comes_late(&machine, &entry.original, late).await;
+    }
+    assert_eq!(states().await, "DECLINED RESOLVED CANCELLED QUEUED");
+    let about = machine.store.operations_about(&entry.original).await;
+    let about = about.unwrap();
+    let owed = about.iter().find(|it| it.state.open() == Open::Owed);
+    let owed = machine.store.owed_entry(owed.unwrap().id).await.unwrap();
+    let owed = sent(&machine, owed.unwrap(), 0).await;
+    machine.end_attempt(owed, &approved()).await;
+    assert_eq!(states().await, "DECLINED RESOLVED CANCELLED APPROVED");
+    machine.store.close().await;
 }
 
 /// A bank that approved what it then does not know has undone nothing: an operator has to look.
@@ -439,12 +459,27 @@ async fn an_answer_in_the_quarantine_may_count() {
         let Some(HostNotice::Quarantined(mut quarantined)) = noticed.recv().await else {
             panic!("the line knows no request");
         };
+        let again = quarantined.clone();
         quarantined.reason = reason;
         quarantined.response_code = "51".parse().ok();
         machine.keep(HostNotice::Quarantined(quarantined)).await;
         assert_eq!(states(&machine, &entry).await, expected, "{number}");
         let late = machine.store.late_response(entry.original.id).await;
         assert_eq!(late.unwrap().is_some(), is_kept, "{number}");
+        // A second answer that approves is reversed, and one that declines changes nothing.
+        if expected.starts_with("DECLINED") {
+            for (code, expected) in [
+                ("51", "DECLINED RESOLVED CANCELLED"),
+                ("00", "DECLINED RESOLVED CANCELLED QUEUED"),
+                ("51", "DECLINED RESOLVED CANCELLED QUEUED"),
+            ] {
+                let mut second = again.clone();
+                second.reason = R::Duplicate;
+                second.response_code = code.parse().ok();
+                machine.keep(HostNotice::Quarantined(second)).await;
+                assert_eq!(states(&machine, &entry).await, expected, "{code}");
+            }
+        }
         machine.store.close().await;
     }
 }

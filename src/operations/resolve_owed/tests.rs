@@ -392,6 +392,7 @@ async fn a_report_ends_what_a_merchant_asked_for_once() {
             by: ResolvedBy::Report,
             response_code: None,
             took_effect: true,
+            decline: None,
         };
         assert_eq!(ended.state, by_report);
         let trail = machine.store.list_audit(10, None).await.unwrap();

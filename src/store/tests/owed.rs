@@ -188,6 +188,7 @@ async fn of_two_equal_steps_the_one_in_the_audit_trail_is_written(database: Test
             by: ResolvedBy::Report,
             response_code: None,
             took_effect: true,
+            decline: None,
         },
         version: 2,
         ..owed.clone()

@@ -191,6 +191,7 @@ fn a_line_ends_what_nobody_knew_the_outcome_of_where_it_is_what_was_asked_for() 
                 by: ResolvedBy::Operator,
                 response_code: None,
                 took_effect: false,
+                decline: None,
             }),
             "101 UNEXPECTED_LINE - - 1000",
         ),
