@@ -108,7 +108,7 @@ pub struct Element {
 }
 
 /// How often a message that is repeated until the host acknowledges it was sent, and when.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
     /// How often it was sent, or was about to be.
     pub count: u32,

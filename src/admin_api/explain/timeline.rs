@@ -326,9 +326,14 @@ impl Timeline<'_> {
     }
 
     fn quarantined(&mut self, message: &QuarantinedResponse) {
-        let mut operations = self.records.operations.iter().rev();
-        let named = operations.find(|operation| {
+        let operations = self.records.operations.iter().filter(|operation| {
             Some(operation.rrn) == message.rrn && operation.created_at <= message.received_at
+        });
+        // A reversal may have the RRN of what it undoes, and its STAN too; then the message type tells them apart. Of what is
+        // like in all of them the last is meant.
+        let named = operations.max_by_key(|operation| {
+            let is_of_class = operation.mti.as_str().get(..2) == message.mti.get(..2);
+            (Some(operation.stan) == message.stan, is_of_class)
         });
         let id = named.map(|operation| operation.id);
         let code = message

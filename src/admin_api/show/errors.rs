@@ -85,7 +85,8 @@ refusals! {
          request, which is sent once";
     /// A message may still be on its way.
     InFlight = "IN_FLIGHT", FailedPrecondition,
-        "a message left a moment ago, and may undo it still: ask the bank again, then use a new request_id";
+        "a message left a moment ago, and may undo it still: ask the bank again in some seconds, and then resolve it \
+         (over gRPC under a new request_id)";
     /// The bank approved another amount.
     AmountDiffers = "AMOUNT_DIFFERS", FailedPrecondition,
         "the bank approved another amount than was asked for, which can't stand: have it undone";

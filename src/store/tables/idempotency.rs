@@ -8,7 +8,7 @@ use super::text_buffer::{Names, TextBuffer};
 use crate::payment::amounts::Amounts;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationState;
-use crate::payment::record::{Operation, Payment};
+use crate::payment::record::{Attempts, Operation, Payment};
 use crate::payment::state::PaymentState;
 use crate::store::change::RequestClaim;
 use crate::store::database::many_rows::ManyRows;
@@ -58,6 +58,9 @@ pub(in crate::store) struct Answer<'a> {
     /// None in answers recorded by versions that kept only the payment: their operations are authorizations.
     #[serde(default)]
     operation: Option<Cow<'a, OperationState>>,
+    /// Of what is sent until its host acknowledges it. None of others, and in answers of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempts: Option<Attempts>,
 }
 
 impl Answer<'_> {
@@ -82,6 +85,7 @@ impl Answer<'_> {
             // The operation and its payment changed at the same moment.
             Box::new(Operation {
                 state,
+                attempts: self.attempts.unwrap_or(operation.attempts),
                 updated_at: self.updated_at,
                 ..operation
             }),
@@ -101,6 +105,7 @@ pub(in crate::store) fn answer(
         updated_at: payment.updated_at,
         version: payment.version,
         operation: Some(Cow::Borrowed(&operation.state)),
+        attempts: Some(operation.attempts).filter(|attempts| *attempts != Attempts::default()),
     })
 }
 
