@@ -20,7 +20,35 @@ pub struct UnknownCurrency {
     pub got: String,
 }
 
+/// Why nobody pays in a currency that ISO 4217 lists, or listed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotPaidIn {
+    /// Another one has taken its place, for instance EUR that of HRK.
+    #[error("which was replaced by {0}")]
+    Replaced(Currency),
+    /// Prices and debts are counted in it, and paid in another one: CLF, USN.
+    #[error("a unit of account that nobody pays in")]
+    UnitOfAccount,
+}
+
 impl Currency {
+    /// Whether cards pay in it today. Payments of before may be in one of another time, and are read and refunded in it:
+    /// only what begins is held to this.
+    ///
+    /// # Errors
+    /// When it was replaced, or was never paid in.
+    pub fn is_paid_in(self) -> Result<(), NotPaidIn> {
+        use iso_currency::Currency as Iso;
+        if self.0.is_fund() || self.0.is_special() {
+            return Err(NotPaidIn::UnitOfAccount);
+        }
+        match self.0.is_superseded() {
+            // VED is the same bolivar under another code, for banks among themselves: VES stays the one that is paid in.
+            None | Some(Iso::VED) => Ok(()),
+            Some(by) => Err(NotPaidIn::Replaced(Self(by))),
+        }
+    }
+
     /// The three-letter code, for instance `EUR`.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -231,6 +259,32 @@ mod tests {
     fn what_iso_4217_does_not_list_is_refused() {
         for code in ["", "eur", "EURO", "ZZZ", "978", "XAU", "XXX", "EU\u{0}"] {
             assert!(code.parse::<Currency>().is_err(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_pays_in_units_of_account_and_in_what_was_replaced() {
+        let paid_in = |code: &str| code.parse::<Currency>().unwrap().is_paid_in();
+        for code in [
+            "BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD",
+        ] {
+            assert_eq!(paid_in(code), Err(NotPaidIn::UnitOfAccount), "{code}");
+        }
+        for (code, by) in [
+            ("BGN", "EUR"),
+            ("CUC", "CUP"),
+            ("HRK", "EUR"),
+            ("SLL", "SLE"),
+            ("ZWL", "ZWG"),
+        ] {
+            let by = by.parse().unwrap();
+            assert_eq!(paid_in(code), Err(NotPaidIn::Replaced(by)), "{code}");
+        }
+        for code in [
+            "EUR", "CHF", "CLP", "CUP", "JPY", "SLE", "USD", "UYU", "VED", "VES", "XAF", "XCD",
+            "XCG", "XOF", "XPF", "ZWG",
+        ] {
+            assert_eq!(paid_in(code), Ok(()), "{code}");
         }
     }
 

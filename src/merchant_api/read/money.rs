@@ -9,7 +9,7 @@ use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 const MOST_DIGITS_SHOWN: usize = 13;
 
 /// The names of an amount and of its parts in a request.
-pub(crate) const AMOUNT: [&str; 3] = ["amount", "amount.amount_minor", "amount.currency"];
+const AMOUNT: [&str; 3] = ["amount", "amount.amount_minor", "amount.currency"];
 
 /// Reads an amount that moves and may be left out: `Some(None)` where it is.
 pub(crate) fn optional_amount(
@@ -22,11 +22,29 @@ pub(crate) fn optional_amount(
     }
 }
 
+/// Reads the amount of a payment that begins.
+pub(crate) fn amount_of_payment(
+    findings: &mut Findings,
+    amount: Option<pb::Money>,
+) -> Option<Money> {
+    amount_in(findings, AMOUNT, amount, currency_to_pay_in)
+}
+
 /// Reads an amount that moves: more than zero.
 pub(crate) fn amount_to_pay(
     findings: &mut Findings,
+    fields: [&'static str; 3],
+    amount: Option<pb::Money>,
+) -> Option<Money> {
+    amount_in(findings, fields, amount, currency)
+}
+
+/// Reads an amount, and its currency with `read_currency`.
+fn amount_in(
+    findings: &mut Findings,
     [field, minor_field, currency_field]: [&'static str; 3],
     amount: Option<pb::Money>,
+    read_currency: fn(&mut Findings, &'static str, &str) -> Option<Currency>,
 ) -> Option<Money> {
     let Some(amount) = amount else {
         findings.add(field, "an amount and its currency", "nothing");
@@ -47,11 +65,24 @@ pub(crate) fn amount_to_pay(
             findings.add(minor_field, expected, got);
         }
     }
-    let currency = currency(findings, currency_field, &amount.currency)?;
+    let currency = read_currency(findings, currency_field, &amount.currency)?;
     // The range is the domain's own, so that this can only fail where a violation was noted.
     Money::new(amount.amount_minor, currency)
         .ok()
         .filter(|_| minor)
+}
+
+/// Reads the currency of something that begins: one that cards pay in today. What goes on with a payment, and what is
+/// looked for, may be in one of before.
+pub(crate) fn currency_to_pay_in(
+    findings: &mut Findings,
+    field: &'static str,
+    code: &str,
+) -> Option<Currency> {
+    let currency = currency(findings, field, code)?;
+    let read = currency.is_paid_in().map(|()| currency);
+    let read = read.map_err(|why| format!("\"{currency}\", {why}"));
+    findings.keep(field, "a currency that cards pay in", read)
 }
 
 /// Reads a currency.

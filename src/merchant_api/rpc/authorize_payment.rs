@@ -7,7 +7,7 @@ use super::views::PaymentViews;
 use crate::flows::authorization::{Authorization, Authorize};
 use crate::grpc::violations::Findings;
 use crate::merchant_api::pb;
-use crate::merchant_api::read::money::{AMOUNT, amount_to_pay};
+use crate::merchant_api::read::money::amount_of_payment;
 use crate::merchant_api::read::payment_method::payment_method;
 use crate::merchant_api::read::text::{DESCRIPTION, REFERENCE, TERMINAL_ID};
 
@@ -31,7 +31,7 @@ pub(super) async fn call(
 }
 
 fn command(found: &mut Findings, request: pb::AuthorizePaymentRequest) -> Option<Authorize> {
-    let amount = amount_to_pay(found, AMOUNT, request.amount);
+    let amount = amount_of_payment(found, request.amount);
     let merchant_reference =
         REFERENCE.read(found, "merchant_reference", request.merchant_reference);
     let customer_reference =

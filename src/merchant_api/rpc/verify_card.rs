@@ -9,7 +9,7 @@ use crate::grpc::violations::Findings;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::verify_card_request::PaymentMethod as ToVerify;
-use crate::merchant_api::read::money::currency;
+use crate::merchant_api::read::money::currency_to_pay_in;
 use crate::merchant_api::read::payment_method::payment_method;
 use crate::merchant_api::read::text::REFERENCE;
 use crate::merchant_api::show::verification::verification;
@@ -32,7 +32,7 @@ pub(super) async fn call(
 }
 
 fn command(found: &mut Findings, request: pb::VerifyCardRequest) -> Option<VerifyCard> {
-    let currency = currency(found, "currency", &request.currency);
+    let currency = currency_to_pay_in(found, "currency", &request.currency);
     let merchant_reference =
         REFERENCE.read(found, "merchant_reference", request.merchant_reference);
     let method = request.payment_method.map(|method| match method {

@@ -147,6 +147,16 @@ fn every_violation_is_named() {
         ("amount.currency", "XAU", "got \"XAU\""),
         (
             "amount.currency",
+            "HRK",
+            "got \"HRK\", which was replaced by EUR",
+        ),
+        (
+            "amount.currency",
+            "CLF",
+            "got \"CLF\", a unit of account that nobody pays in",
+        ),
+        (
+            "amount.currency",
             "\u{1b}[0m",
             "4 characters of another form",
         ),
