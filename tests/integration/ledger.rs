@@ -76,10 +76,12 @@ async fn a_merchant_is_owed_what_was_captured(engine: Engine) {
     let euros = |minor| vec![(minor, "EUR".to_owned())];
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     assert_eq!(pending(&switch, key).await, []);
+    let mut day = String::new();
     for (captured, owed) in [(6_000, 6_000), (1_000, 7_000)] {
         let (_, told) = capture(&mut payments, of(&payment, captured)).await;
         assert_eq!(pending(&switch, key).await, euros(owed));
-        ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+        let ended = ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+        day = ended.business_date;
     }
 
     // The bank refuses a capture that counted already: what it was owed for is taken back.
@@ -100,8 +102,12 @@ async fn a_merchant_is_owed_what_was_captured(engine: Engine) {
     assert_eq!(entries(&switch, key, "kind=REFUND").await, refunded);
     assert_eq!(
         entries(&switch, key, "").await,
-        [expected, refunded.into()].concat()
+        [expected.clone(), refunded.into()].concat()
     );
+    // What was refused is settled with no day.
+    let of_day = format!("kind=CAPTURE AND business_date={day}");
+    let settled = entries(&switch, key, &of_day).await;
+    assert_eq!(settled, expected[..2]);
     let (_, other) = switch.add_merchant("other-shop", |_| {}).await;
     assert_eq!(pending(&switch, &other).await, []);
     assert_eq!(entries(&switch, &other, "").await, []);

@@ -35,7 +35,7 @@ pub struct BalanceEntry {
     pub journal_id: String,
     /// The payment that it is about, if any.
     pub payment_id: Option<PaymentId>,
-    /// The bank's date of what it settles; none before there is one.
+    /// The bank's date of the day that it is settled with; none before there is one, and of what is in no day.
     pub business_date: Option<String>,
     /// When.
     pub at: UnixMillis,
@@ -184,13 +184,17 @@ impl Store {
         }
         filter.narrow(&mut walk);
         let group = format!(
-            " GROUP BY {}, journals.id, journals.business_date, journals.at_ms, events.payment_id, \
-             ledger_lines.currency HAVING SUM(ledger_lines.amount_minor) <> 0",
+            " GROUP BY {}, journals.id, journals.business_date, items.business_date, journals.at_ms, \
+             events.payment_id, ledger_lines.currency HAVING SUM(ledger_lines.amount_minor) <> 0",
             walk.key()
         );
         let select = match filter.payment_id {
-            Some(_) => format!("{SELECT_ENTRIES} FROM {EVENTS_WITH_JOURNALS} {LINES_OF_EVENTS}"),
-            None => format!("{SELECT_ENTRIES} {FROM_LINES}"),
+            Some(_) => {
+                format!(
+                    "{SELECT_ENTRIES} FROM {EVENTS_WITH_JOURNALS} {LINES_OF_EVENTS} {THEIR_ITEMS}"
+                )
+            }
+            None => format!("{SELECT_ENTRIES} {FROM_LINES} {THEIR_ITEMS}"),
         };
         let rows = self.walked(&walk, &select, &group, page_size + 1).await?;
         let items = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
@@ -223,7 +227,8 @@ impl Store {
 
 /// What an entry is read from. What is pending and what is available: a journal that only moves between the two changes
 /// nothing.
-const SELECT_ENTRIES: &str = "SELECT journals.id, journals.business_date, journals.at_ms, events.payment_id, \
+const SELECT_ENTRIES: &str = "SELECT journals.id, \
+    COALESCE(journals.business_date, items.business_date) AS business_date, journals.at_ms, events.payment_id, \
     ledger_lines.currency, CAST(SUM(-ledger_lines.amount_minor) AS BIGINT) AS owed_minor";
 /// All entries of a merchant.
 const FROM_LINES: &str = "FROM ledger_lines \
@@ -234,6 +239,9 @@ const EVENTS_WITH_JOURNALS: &str =
     "events JOIN journals ON journals.stream = 0 AND journals.position = events.position";
 const LINES_OF_EVENTS: &str =
     "JOIN ledger_lines ON ledger_lines.stream = 0 AND ledger_lines.position = events.position";
+/// What the operations of those events are settled as: a journal is written before its day is known, and is never changed.
+const THEIR_ITEMS: &str =
+    "LEFT JOIN settlement_items AS items ON items.operation_id = events.operation_id";
 
 impl EntryFilter {
     /// Leaves the other entries out.
@@ -243,7 +251,10 @@ impl EntryFilter {
         walk.only_like("journals.id", patterns);
         walk.only("ledger_lines.currency =", self.currency.map(Currency::code));
         let date = self.business_date.map(|date| date.to_string());
-        walk.only("journals.business_date =", date);
+        walk.only(
+            "COALESCE(journals.business_date, items.business_date) =",
+            date,
+        );
         let millis = |at: Option<UnixMillis>| at.map(UnixMillis::as_i64);
         walk.only("journals.at_ms >=", millis(self.created_from));
         walk.only("journals.at_ms <", millis(self.created_before));

@@ -2,6 +2,7 @@
 
 use super::make::{COMMITTED, NOW, approved, intent, operation_at};
 use super::on_both;
+use super::settlement::{day, host, sale, sold};
 use crate::ledger::account::AccountKind;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
@@ -19,6 +20,7 @@ use crate::store::testing::TestDatabase;
 on_both!(
     a_balance_is_what_was_summed_and_the_lines_after_it,
     entries_come_in_pages_and_by_filter,
+    an_entry_has_the_day_that_it_is_settled_with,
 );
 
 /// An authorized payment of 12.50 EUR.
@@ -211,5 +213,55 @@ async fn entries_come_in_pages_and_by_filter(database: TestDatabase) {
     let of_one = Some(one.id.to_string());
     assert!(journals.iter().all(|journal| journal.payment_id == of_one));
     assert_eq!(journals.len(), 2);
+    store.close().await;
+}
+
+async fn an_entry_has_the_day_that_it_is_settled_with(database: TestDatabase) {
+    let store = database.open().await;
+    store.open_first_day(&host(), day(0), NOW).await.unwrap();
+    let mut sales = Vec::new();
+    for number in 0..2 {
+        let intent = sale("shop");
+        store.record_intent(&intent).await.unwrap();
+        store.record_outcome(&sold(&intent)).await.unwrap();
+        sales.push(intent.payment.id);
+        assert!(store.end_day(number).await);
+    }
+    // It counts already, and the bank has not taken it yet.
+    let mut payment = authorized(&store, "shop").await;
+    capture(&store, &mut payment, 500).await;
+    let shop: MerchantId = "shop".parse().unwrap();
+    let dated = async |filter: EntryFilter| {
+        let listed = store.balance_entries(&shop, &filter, ListOrder::OldestFirst, 10, None);
+        let entries = listed.await.unwrap().items;
+        let dated = entries
+            .into_iter()
+            .map(|it| (it.payment_id, it.business_date));
+        dated.collect::<Vec<_>>()
+    };
+    let all = [
+        (Some(sales[0]), Some(day(0).to_string())),
+        (Some(sales[1]), Some(day(1).to_string())),
+        (Some(payment.id), None),
+    ];
+    assert_eq!(dated(EntryFilter::default()).await, all);
+    for (payment_id, business_date, expected) in [
+        (None, day(0), &all[..1]),
+        (None, day(1), &all[1..2]),
+        (None, day(2), &[]),
+        (Some(sales[1]), day(1), &all[1..2]),
+        (Some(sales[1]), day(0), &[]),
+    ] {
+        let filter = EntryFilter {
+            payment_id,
+            business_date: Some(business_date),
+            ..EntryFilter::default()
+        };
+        assert_eq!(
+            dated(filter).await,
+            expected,
+            "{payment_id:?} {business_date}"
+        );
+    }
     store.close().await;
 }
