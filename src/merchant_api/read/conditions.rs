@@ -1,7 +1,7 @@
 //! What each list can be filtered by.
 
-use super::filter::{Conditions, Cursor, InvalidFilter};
-use crate::merchant_api::show::balance::templates_of;
+use super::filter::{Conditions, Cursor, InvalidFilter, OneOf};
+use crate::merchant_api::show::balance::{kind_names, templates_of};
 use crate::merchant_api::show::discrepancy::import_of;
 use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::DiscrepancyState;
@@ -11,6 +11,11 @@ use crate::store::merchant_money::PayoutFilter;
 use crate::store::reads::balances::EntryFilter;
 use crate::store::records::lists::{PaymentFilter, RefundFilter};
 use crate::store::records::settlement::{BatchFilter, DiscrepancyFilter, RunFilter};
+
+/// What is expected of some values.
+const CURRENCY: &str = "an ISO 4217 code such as \"EUR\"";
+const DATE: &str = "a date as YYYY-MM-DD";
+const PAYMENT: &str = "the id of a payment, \"pay_\" and 26 characters";
 
 /// The names of the payment states, as a filter writes them.
 const STATES: [&str; 13] = [
@@ -44,14 +49,14 @@ impl Conditions for PaymentFilter {
             ("state", "=") => {
                 let named = value.take_value()?;
                 let state = STATES.iter().find(|state| **state == named);
-                let state = state.ok_or_else(|| value.fault_at(at, "the name of a payment state"));
+                let state = state.ok_or_else(|| value.fault_at(at, OneOf(STATES)));
                 let unset = self.states.is_empty();
                 self.states = vec![*state?];
                 unset
             }
             ("merchant_reference", "=") => value.set_text(&mut self.merchant_reference)?,
             ("customer_reference", "=") => value.set_text(&mut self.customer_reference)?,
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
+            ("currency", "=") => value.set(&mut self.currency, at, CURRENCY)?,
             ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
             ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
             _ => return Ok(None),
@@ -71,19 +76,16 @@ impl Conditions for EntryFilter {
         at: usize,
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
+            ("currency", "=") => value.set(&mut self.currency, at, CURRENCY)?,
             ("kind", "=") => {
                 let templates = templates_of(&value.take_value()?);
-                let templates =
-                    templates.ok_or_else(|| value.fault_at(at, "the name of a kind of entry"));
+                let templates = templates.ok_or_else(|| value.fault_at(at, OneOf(kind_names())));
                 let unset = self.templates.is_empty();
                 self.templates = templates?;
                 unset
             }
-            ("subject_id", "=") => value.set(&mut self.payment_id, at, "the id of a payment")?,
-            ("business_date", "=") => {
-                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
-            }
+            ("subject_id", "=") => value.set(&mut self.payment_id, at, PAYMENT)?,
+            ("business_date", "=") => value.set(&mut self.business_date, at, DATE)?,
             ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
             ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
             _ => return Ok(None),
@@ -102,7 +104,7 @@ impl Conditions for RefundFilter {
         at: usize,
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
-            ("payment_id", "=") => value.set(&mut self.payment_id, at, "the id of a payment")?,
+            ("payment_id", "=") => value.set(&mut self.payment_id, at, PAYMENT)?,
             ("merchant_reference", "=") => value.set_text(&mut self.merchant_reference)?,
             ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
             ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
@@ -124,14 +126,12 @@ impl Conditions for BatchFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("state", "=") => {
-                let expected = "the name of a batch state";
+                let expected = OneOf(BatchState::ALL.map(BatchState::name));
                 value.set_known(&mut self.state, at, expected, BatchState::from_name)?
             }
             ("host_id", "=") => value.set(&mut self.host_id, at, "the name of a host")?,
-            ("business_date", "=") => {
-                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
-            }
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
+            ("business_date", "=") => value.set(&mut self.business_date, at, DATE)?,
+            ("currency", "=") => value.set(&mut self.currency, at, CURRENCY)?,
             _ => return Ok(None),
         }))
     }
@@ -149,10 +149,10 @@ impl Conditions for PayoutFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("state", "=") => {
-                let expected = "the name of a payout state";
+                let expected = OneOf(PayoutState::ALL.map(PayoutState::name));
                 value.set_known(&mut self.state, at, expected, PayoutState::from_name)?
             }
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
+            ("currency", "=") => value.set(&mut self.currency, at, CURRENCY)?,
             ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
             ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
             _ => return Ok(None),
@@ -173,13 +173,13 @@ impl Conditions for DiscrepancyFilter {
         Ok(Some(match (field, operator) {
             ("kind", "=") => {
                 let (expected, known) = (
-                    "the name of a discrepancy kind",
+                    OneOf(DifferenceKind::ALL.map(DifferenceKind::discrepancy_name)),
                     DifferenceKind::from_discrepancy_name,
                 );
                 value.set_known(&mut self.kind, at, expected, known)?
             }
             ("state", "=") => {
-                let expected = "the name of a discrepancy state";
+                let expected = OneOf(DiscrepancyState::ALL.map(DiscrepancyState::name));
                 value.set_known(&mut self.state, at, expected, DiscrepancyState::from_name)?
             }
             ("run_id", "=") => {
@@ -207,9 +207,7 @@ impl Conditions for RunFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("host_id", "=") => value.set(&mut self.host_id, at, "the name of a host")?,
-            ("business_date", "=") => {
-                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
-            }
+            ("business_date", "=") => value.set(&mut self.business_date, at, DATE)?,
             _ => return Ok(None),
         }))
     }

@@ -1,28 +1,43 @@
 //! The filters of lists: conditions joined by AND, as ListPaymentsRequest.filter describes them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::grpc::violations::Findings;
+use super::text::is_printable_ascii;
+use crate::grpc::violations::{Findings, length_of};
 use crate::payment::moment::UnixMillis;
 
 /// The longest filter, in bytes.
 const MAX_FILTER_LENGTH: usize = 500;
 
-/// A filter that can't be read. It says where, and does not repeat what it found.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{got} at position {position}; there, {expected} was expected")]
+/// A longer piece of a filter is described by its length.
+const MAX_SHOWN: usize = 24;
+/// So is one with more digits: it may be a part of a card.
+const MOST_DIGITS_SHOWN: usize = 12;
+
+/// A filter that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InvalidFilter {
-    expected: &'static str,
-    got: &'static str,
-    /// Counted in bytes, from 1.
-    position: usize,
+    /// What was expected, and where: positions are counted in bytes, from 1.
+    expected: String,
+    /// What came instead.
+    got: String,
 }
 
 const EXPECTED_OPERATOR: &str = "= (for create_time: >= or <)";
+
+/// What is expected of a value that is one of a few names.
+pub(super) struct OneOf<const N: usize>(pub(super) [&'static str; N]);
+
+impl<const N: usize> fmt::Display for OneOf<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one of {}", self.0.join(", "))
+    }
+}
 
 /// What a list can be filtered by.
 pub(crate) trait Conditions: Default {
@@ -47,7 +62,9 @@ pub(crate) fn read<F: Conditions>(findings: &mut Findings, text: &str) -> Option
     if !findings.no_clear_card("filter", text) {
         return None;
     }
-    findings.keep("filter", "conditions joined by AND", parse(text))
+    let read = parse(text);
+    read.map_err(|invalid| findings.add("filter", &invalid.expected, invalid.got))
+        .ok()
 }
 
 /// Reads a filter; an empty one lists all.
@@ -89,7 +106,10 @@ fn read_condition<F: Conditions>(
     }
     match filter.take(field, operator, rest, value_at)? {
         Some(true) => Ok(()),
-        Some(false) => Err(rest.fault_at(field_at, "each condition once")),
+        Some(false) => {
+            let got = format!("another condition {field}{operator}");
+            Err(fault(field_at, "each condition once", got))
+        }
         None => Err(rest.fault_at(operator_at, EXPECTED_OPERATOR)),
     }
 }
@@ -104,7 +124,10 @@ impl<'a> Cursor<'a> {
     fn new(text: &'a str) -> Result<Self, InvalidFilter> {
         let cursor = Self { text, position: 0 };
         if text.len() > MAX_FILTER_LENGTH {
-            return Err(cursor.fault_at(MAX_FILTER_LENGTH, "the end: 500 bytes at most"));
+            return Err(InvalidFilter {
+                expected: format!("{MAX_FILTER_LENGTH} bytes at most"),
+                got: format!("{} bytes", text.len()),
+            });
         }
         Ok(cursor)
     }
@@ -129,11 +152,11 @@ impl<'a> Cursor<'a> {
     }
 
     fn take_word(&mut self) -> &'a str {
-        self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        self.take_while(is_of_word)
     }
 
     fn take_operator(&mut self) -> &'a str {
-        self.take_while(|c| matches!(c, '=' | '<' | '>' | '!' | ':'))
+        self.take_while(is_of_operator)
     }
 
     /// A word, or a text in double quotes, in which `\"` is a double quote and `\\` a backslash.
@@ -172,7 +195,7 @@ impl<'a> Cursor<'a> {
         &mut self,
         place: &mut Option<T>,
         at: usize,
-        expected: &'static str,
+        expected: impl fmt::Display,
     ) -> Result<bool, InvalidFilter> {
         self.set_known(place, at, expected, |value| value.parse().ok())
     }
@@ -182,7 +205,7 @@ impl<'a> Cursor<'a> {
         &mut self,
         place: &mut Option<T>,
         at: usize,
-        expected: &'static str,
+        expected: impl fmt::Display,
         known: impl FnOnce(&str) -> Option<T>,
     ) -> Result<bool, InvalidFilter> {
         let value = known(&self.take_value()?);
@@ -219,130 +242,52 @@ impl<'a> Cursor<'a> {
         self.take_while(|c| !matches!(c, '"' | '\\'))
     }
 
-    pub(super) fn fault_at(&self, position: usize, expected: &'static str) -> InvalidFilter {
-        let at_end = self.text.len() <= position;
-        InvalidFilter {
-            expected,
-            got: if at_end { "the end" } else { "something else" },
-            position: position + 1,
-        }
+    /// What was expected at a position, and what is there.
+    pub(super) fn fault_at(&self, position: usize, expected: impl fmt::Display) -> InvalidFilter {
+        let rest = self.text.get(position..).unwrap_or_default();
+        fault(position, expected, described(rest))
     }
+}
+
+fn fault(position: usize, expected: impl fmt::Display, got: String) -> InvalidFilter {
+    let position = position + 1;
+    InvalidFilter {
+        expected: format!("{expected} at position {position}"),
+        got,
+    }
+}
+
+/// What a text begins with: a word, an operator, what is between double quotes, or a character.
+fn described(text: &str) -> String {
+    let mut rest = Cursor { text, position: 0 };
+    let piece = match text.chars().next() {
+        None => return "the end".to_owned(),
+        Some('"') => {
+            rest.position = 1;
+            rest.take_while(|c| c != '"')
+        }
+        Some(c) if is_of_word(c) => rest.take_word(),
+        Some(c) if is_of_operator(c) => rest.take_operator(),
+        Some(c) => text.get(..c.len_utf8()).unwrap_or_default(),
+    };
+    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
+    let is_shown = (1..=MAX_SHOWN).contains(&piece.len())
+        && digits <= MOST_DIGITS_SHOWN
+        && piece.chars().all(is_printable_ascii);
+    if is_shown {
+        format!("{piece:?}")
+    } else {
+        length_of(piece)
+    }
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+fn is_of_operator(c: char) -> bool {
+    matches!(c, '=' | '<' | '>' | '!' | ':')
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::reads::balances::EntryFilter;
-    use crate::store::records::lists::PaymentFilter;
-
-    #[test]
-    fn filters_are_read() {
-        let all = PaymentFilter::default;
-        for (text, expected) in [
-            ("", all()),
-            ("   ", all()),
-            (
-                "state=AUTHORIZED",
-                PaymentFilter {
-                    states: vec!["AUTHORIZED"],
-                    ..all()
-                },
-            ),
-            (
-                r#"state = DECLINED AND create_time>="2026-01-01T00:00:00Z" AND create_time < "2026-01-02T00:00:00.5+01:00""#,
-                PaymentFilter {
-                    states: vec!["DECLINED"],
-                    created_from: Some(UnixMillis::new(1_767_225_600_000)),
-                    created_before: Some(UnixMillis::new(1_767_308_400_500)),
-                    ..all()
-                },
-            ),
-            (
-                r#"merchant_reference="order 10/42" AND customer_reference=crm-77 AND currency=KWD"#,
-                PaymentFilter {
-                    merchant_reference: Some("order 10/42".into()),
-                    customer_reference: Some("crm-77".into()),
-                    currency: Some("KWD".parse().unwrap()),
-                    ..all()
-                },
-            ),
-            (
-                r#"merchant_reference="12\" vinyl \\ \"blue\"" AND customer_reference="""#,
-                PaymentFilter {
-                    merchant_reference: Some(r#"12" vinyl \ "blue""#.into()),
-                    customer_reference: Some(String::new()),
-                    ..all()
-                },
-            ),
-        ] {
-            assert_eq!(parse(text), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn filters_of_entries_are_read() {
-        let text = r#"kind=REFUND AND currency=EUR AND business_date="2026-11-18" AND subject_id=pay_06e9x3w8k1z7h4n2m5q0r8t6va"#;
-        let expected = EntryFilter {
-            currency: Some("EUR".parse().unwrap()),
-            payment_id: Some("pay_06e9x3w8k1z7h4n2m5q0r8t6va".parse().unwrap()),
-            templates: vec!["refund", "refund_refused"],
-            business_date: Some("2026-11-18".parse().unwrap()),
-            created_from: None,
-            created_before: None,
-        };
-        assert_eq!(parse(text), Ok(expected));
-        for (text, position, expected) in [
-            ("state=AUTHORIZED", 1, EntryFilter::EXPECTED_FIELD),
-            ("kind=refund", 6, "the name of a kind of entry"),
-            ("subject_id=order-1", 12, "the id of a payment"),
-            ("business_date=2026-13-01", 15, "a date as YYYY-MM-DD"),
-            ("kind<REFUND", 5, EXPECTED_OPERATOR),
-        ] {
-            let fault = parse::<EntryFilter>(text).unwrap_err();
-            let got = (fault.position, fault.expected);
-            assert_eq!(got, (position, expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_fault_names_its_place() {
-        let long = format!("merchant_reference=\"{}\"", "x".repeat(500));
-        for (text, position, expected) in [
-            ("amount=5", 1, PaymentFilter::EXPECTED_FIELD),
-            ("state", 6, EXPECTED_OPERATOR),
-            ("state!=AUTHORIZED", 6, EXPECTED_OPERATOR),
-            ("state==AUTHORIZED", 6, EXPECTED_OPERATOR),
-            (
-                "create_time=\"2026-01-01T00:00:00Z\"",
-                12,
-                EXPECTED_OPERATOR,
-            ),
-            ("state=", 7, "a word, or a text in double quotes"),
-            ("state=authorized", 7, "the name of a payment state"),
-            ("currency=eur", 10, "an ISO 4217 code"),
-            ("state=AUTHORIZED OR state=DECLINED", 18, "AND or the end"),
-            ("state=AUTHORIZED AND", 21, PaymentFilter::EXPECTED_FIELD),
-            (
-                "state=AUTHORIZED AND state=DECLINED",
-                22,
-                "each condition once",
-            ),
-            ("merchant_reference=\"a", 22, "a closing double quote"),
-            (r#"merchant_reference="a\"b"#, 25, "a closing double quote"),
-            (
-                r#"merchant_reference="a\nb""#,
-                23,
-                "a double quote or a backslash",
-            ),
-            ("state=AUTHORIZED\u{e4}", 17, "AND or the end"),
-            (&*long, 501, "the end: 500 bytes at most"),
-        ] {
-            let fault = parse::<PaymentFilter>(text).unwrap_err();
-            assert_eq!(
-                (fault.position, fault.expected),
-                (position, expected),
-                "{text}"
-            );
-        }
-    }
-}
+mod tests;

@@ -38,10 +38,17 @@ const PREFIX: &str = "BALANCE_ENTRY_KIND_";
 
 /// The templates of the journals of entries of this kind, by its name in a filter; none for a name that is no kind.
 pub(crate) fn templates_of(kind: &str) -> Option<Vec<&'static str>> {
-    let named = KINDS
-        .iter()
-        .find(|(named, _)| named.as_str_name().strip_prefix(PREFIX) == Some(kind))?;
-    Some(named.1.to_vec())
+    let mut named = kind_names().into_iter().zip(KINDS);
+    let (_, (_, templates)) = named.find(|(name, _)| *name == kind)?;
+    Some(templates.to_vec())
+}
+
+/// The names of the kinds of entries in a filter.
+pub(crate) fn kind_names() -> [&'static str; KINDS.len()] {
+    KINDS.map(|(kind, _)| {
+        let name = kind.as_str_name();
+        name.strip_prefix(PREFIX).unwrap_or(name)
+    })
 }
 
 /// The balances of accounts: one for each currency, by its code.
