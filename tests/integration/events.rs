@@ -70,8 +70,13 @@ pub(crate) async fn all(events: &mut Events, page_size: i32) -> Vec<pb::Event> {
         };
         let page = list(events, page).await;
         if page.events.is_empty() {
-            let first: &pb::Event = found.first().expect("an event");
-            assert_eq!(page.oldest_cursor, first.cursor);
+            let oldest = pb::ListEventsRequest {
+                page_size: 1,
+                after_cursor: page.oldest_cursor,
+                kinds: Vec::new(),
+            };
+            let oldest = list(events, oldest).await.events;
+            assert_eq!(oldest.first(), found.first());
             return found;
         }
         after_cursor = page.next_cursor;
@@ -174,7 +179,17 @@ async fn what_happens_is_listed_and_streamed_in_one_order(engine: Engine) {
     let reason = "CURSOR_OF_ANOTHER_STORE";
     assert_eq!(another, Refused::not_sent(Code::OutOfRange, reason));
     let none = events.list_events(after("4711")).await;
-    let none = Refused::from(&none.expect_err("a refusal"));
+    let none = none.expect_err("a refusal");
+    let bad = none.get_error_details().bad_request().cloned();
+    let description = bad.and_then(|bad| bad.field_violations.into_iter().next());
+    assert_eq!(
+        description.map(|violation| violation.description),
+        Some(
+            "expected the cursor of an event or of an answer, got 4 characters of another form"
+                .to_owned()
+        )
+    );
+    let none = Refused::from(&none);
     let expected = Refused::invalid("INVALID_REQUEST", &["after_cursor"]);
     assert_eq!(none, expected);
     let unknown = pb::ListEventsRequest {

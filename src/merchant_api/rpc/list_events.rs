@@ -36,7 +36,8 @@ pub(super) async fn call(
     };
     Ok(Response::new(pb::ListEventsResponse {
         next_cursor: last.unwrap_or(request.after_cursor),
-        oldest_cursor: oldest.map_or_else(String::new, |oldest| views.cursors.write(oldest)),
+        // Whoever goes on after it begins with the oldest event.
+        oldest_cursor: oldest.map_or_else(String::new, |oldest| views.cursors.write(oldest - 1)),
         events,
     }))
 }

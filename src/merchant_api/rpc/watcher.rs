@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use super::views::PaymentViews;
 use crate::event_feed::{EventFeed, Happened};
 use crate::grpc::status::{self, ErrorAnswer};
-use crate::grpc::violations::{InvalidRequest, Violation};
+use crate::grpc::violations::{InvalidRequest, Violation, length_of};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::cursor::{BadCursor, Cursors};
 use crate::merchant_api::show;
@@ -77,13 +77,14 @@ impl EventViews {
         if cursor.is_empty() {
             return Ok(0);
         }
-        let position = self.cursors.read(cursor).map_err(bad_cursor)?;
+        let position = self.cursors.read(cursor);
+        let position = position.map_err(|bad| bad_cursor(bad, cursor))?;
         let last = self.store().last_position().await;
         let last = last.map_err(|error| status::of_unavailable(&error))?;
         // Nothing that was told is forgotten: it was told by a store that knew more.
         match position <= last {
             true => Ok(position),
-            false => Err(bad_cursor(BadCursor::OfAnotherStore)),
+            false => Err(bad_cursor(BadCursor::OfAnotherStore, cursor)),
         }
     }
 
@@ -194,12 +195,13 @@ impl Watcher {
     }
 }
 
-fn bad_cursor(bad: BadCursor) -> Status {
+fn bad_cursor(bad: BadCursor, cursor: &str) -> Status {
     match bad {
         BadCursor::NoCursor => {
+            let got = length_of(cursor);
             status::of_invalid_request(InvalidRequest::Violations(vec![Violation {
                 field: "after_cursor",
-                description: "expected the cursor of an event or of an answer, got none".to_owned(),
+                description: format!("expected the cursor of an event or of an answer, got {got}"),
             }]))
         }
         BadCursor::OfAnotherStore => {
