@@ -208,7 +208,10 @@ fn later_refusal(refusal: &LaterRefusal) -> Status {
             "see allowed_actions of the payment".to_owned(),
         ),
     };
-    let text = format!("{refusal}: {instead}; this call sent nothing to a bank");
+    let text = format!(
+        "{}: {instead}; this call sent nothing to a bank",
+        said_of(refusal)
+    );
     let amounts = &refusal.amounts;
     let mut answer = failed_precondition(reason, "payment", &text)
         .with_metadata("state", refusal.state)
@@ -243,11 +246,119 @@ fn capturable_minor(refusal: &LaterRefusal) -> i64 {
     }
 }
 
-/// What can be asked for, by what was captured.
+/// What can be asked for instead, by the payment's state and what was captured.
 fn instead_of(refusal: &LaterRefusal) -> String {
-    if refusal.amounts.captured_minor > 0 {
-        "refund what was captured".to_owned()
-    } else {
-        "see allowed_actions of the payment".to_owned()
+    let amounts = &refusal.amounts;
+    match refusal.state {
+        "CREATED" | "REQUIRES_ACTION" | "AUTHORIZING" | "VOIDING" | "REVERSING" => {
+            "ask again once its outcome is known, which GetPayment tells"
+        }
+        _ if amounts.refundable_minor() > 0 => "refund what was captured, with CreateRefund",
+        _ if amounts.captured_pending_minor > 0 => {
+            "refund what was captured, with CreateRefund, once the bank has taken it"
+        }
+        _ if amounts.captured_minor > 0 => "what was captured is given back already",
+        "AUTHORIZED" if matches!(refusal.why, Why::State(_)) => {
+            "take it with CapturePayment or give it up with VoidPayment, as its allowed_actions say"
+        }
+        "AUTHORIZED" => "give it up with VoidPayment, as its allowed_actions say",
+        _ => "nothing can be asked for of it any more",
+    }
+    .to_owned()
+}
+
+/// Why it is refused. An operation of a refusal by state may be another one than the call is named after: the void of
+/// CancelByRequestId.
+fn said_of(refusal: &LaterRefusal) -> String {
+    match refusal.why {
+        Why::State(_) => format!(
+            "the payment is {}, which allows no such call",
+            refusal.state
+        ),
+        _ => refusal.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merchant_api::testing::merchant;
+    use crate::payment::amounts::Amounts;
+
+    fn told(state: &'static str, amounts: Amounts, why: Why) -> String {
+        let refusal = LaterRefusal {
+            why,
+            state,
+            amounts: Box::new(amounts),
+            currency: "EUR".parse().unwrap(),
+        };
+        let merchant = merchant("demo-shop").id;
+        let status = refusal.status(Environment::Test, &merchant);
+        status.message().to_owned()
+    }
+
+    #[test]
+    fn a_refusal_by_state_says_what_can_be_asked_for_instead() {
+        let none = Amounts::ZERO;
+        let captured = Amounts {
+            captured_minor: 500,
+            ..none
+        };
+        let pending = Amounts {
+            captured_pending_minor: 500,
+            ..captured
+        };
+        let refunded = Amounts {
+            refunded_minor: 500,
+            ..captured
+        };
+        for (state, amounts, instead) in [
+            (
+                "AUTHORIZED",
+                none,
+                "take it with CapturePayment or give it up with VoidPayment, as its allowed_actions say",
+            ),
+            (
+                "AUTHORIZING",
+                none,
+                "ask again once its outcome is known, which GetPayment tells",
+            ),
+            (
+                "VOIDING",
+                captured,
+                "ask again once its outcome is known, which GetPayment tells",
+            ),
+            (
+                "PARTIALLY_CAPTURED",
+                captured,
+                "refund what was captured, with CreateRefund",
+            ),
+            (
+                "CAPTURED",
+                pending,
+                "refund what was captured, with CreateRefund, once the bank has taken it",
+            ),
+            (
+                "CAPTURED",
+                refunded,
+                "what was captured is given back already",
+            ),
+            ("DECLINED", none, "nothing can be asked for of it any more"),
+            ("VOIDED", none, "nothing can be asked for of it any more"),
+        ] {
+            // A call that cancels is told nothing of the void that it would have been.
+            for kind in [OperationKind::Refund, OperationKind::Void] {
+                let expected = format!(
+                    "the payment is {state}, which allows no such call: {instead}; this call sent nothing to a bank"
+                );
+                assert_eq!(told(state, amounts, Why::State(kind)), expected);
+            }
+        }
+        // What has as many captures as it can have is not captured.
+        let told = told("AUTHORIZED", none, Why::TooManyCaptures);
+        assert!(
+            told.contains("VoidPayment") && !told.contains("CapturePayment"),
+            "{told}"
+        );
     }
 }
