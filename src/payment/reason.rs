@@ -18,7 +18,7 @@ pub enum Reason {
     UnclearAnswer,
     /// A void: the merchant gives up the hold.
     Void,
-    /// A release: what a partial capture left of the hold is given back.
+    /// A release: what is left of the hold is given back, after its last capture or for a reversal of the payment.
     Release,
     /// A capture of the whole amount that was authorized.
     SameAmount,
@@ -76,7 +76,7 @@ impl fmt::Display for Reason {
             Self::LateApproval => "the approval came after the time-out",
             Self::UnclearAnswer => "the answer did not say for certain what the bank did",
             Self::Void => "the merchant gives up the hold",
-            Self::Release => "a capture left a part of the hold",
+            Self::Release => "what is left of the hold is given back",
             Self::SameAmount => "the whole amount is captured",
             Self::OtherAmount => "another amount is captured",
         })
