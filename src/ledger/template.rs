@@ -132,23 +132,57 @@ impl Template {
     }
 }
 
-/// The names of all templates: of those that move one amount, and of the others.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    Template::ALL.into_iter().map(Template::name).chain([
-        SETTLED,
-        FEE,
-        CORRECTION,
-        CORRECTION_OF_MERCHANT,
-        EXCHANGE,
-    ])
+/// Any template: one that moves one amount, or one whose journals have lines of their own.
+///
+/// What shows journals matches on it, so that a new template is not shown as another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnyTemplate {
+    /// It moves one amount.
+    Moves(Template),
+    /// A batch is funded: [`Posting::settled`].
+    Settled,
+    /// A fee is taken: [`Posting::fee`].
+    Fee,
+    /// A correction that the house bears: [`Posting::correction`].
+    Correction,
+    /// A correction that the merchant bears: [`Posting::correction_of_merchant`].
+    CorrectionOfMerchant,
+    /// The acquirer pays another currency: [`Posting::exchange`].
+    Exchange,
 }
 
-const SETTLED: &str = "settled";
-const FEE: &str = "fee";
-const CORRECTION: &str = "correction";
-/// The name of [`Posting::correction_of_merchant`] in a journal's id.
-pub const CORRECTION_OF_MERCHANT: &str = "correction_of_merchant";
-const EXCHANGE: &str = "exchange";
+impl AnyTemplate {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Template::ALL.into_iter().map(Self::Moves).chain([
+            Self::Settled,
+            Self::Fee,
+            Self::Correction,
+            Self::CorrectionOfMerchant,
+            Self::Exchange,
+        ])
+    }
+
+    /// Its name in a journal's id.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Moves(template) => template.name(),
+            Self::Settled => "settled",
+            Self::Fee => "fee",
+            Self::Correction => "correction",
+            Self::CorrectionOfMerchant => "correction_of_merchant",
+            Self::Exchange => "exchange",
+        }
+    }
+
+    /// That of the journal with this id; none where it is of no template that this version knows.
+    #[must_use]
+    pub fn of_journal(id: &str) -> Option<Self> {
+        let (_, name) = id.rsplit_once(':')?;
+        Self::all().find(|template| template.name() == name)
+    }
+}
 
 /// What a journal is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,7 +274,7 @@ impl Posting {
         .collect();
         match lines.is_empty() {
             true => Ok(None),
-            false => self.journal(SETTLED, lines).map(Some),
+            false => self.journal(AnyTemplate::Settled.name(), lines).map(Some),
         }
     }
 
@@ -294,7 +328,10 @@ impl Posting {
         let credits =
             parts.map(|&(kind, minor)| (AccountKind::Fee(kind), currency, minor.saturating_neg()));
         let debit = (AccountKind::PayableAvailable, currency, sum);
-        self.journal(FEE, std::iter::once(debit).chain(credits))
+        self.journal(
+            AnyTemplate::Fee.name(),
+            std::iter::once(debit).chain(credits),
+        )
     }
 
     /// Corrects an account by a signed amount: a debit where it is positive. The other side is the suspense
@@ -313,7 +350,10 @@ impl Posting {
             currency,
             amount_minor.saturating_neg(),
         );
-        self.journal(CORRECTION, [(kind, currency, amount_minor), other])
+        self.journal(
+            AnyTemplate::Correction.name(),
+            [(kind, currency, amount_minor), other],
+        )
     }
 
     /// Corrects what the acquirer owes, and with it what the merchant is owed, by a signed amount: both are more where it is
@@ -332,7 +372,8 @@ impl Posting {
             amount_minor.saturating_neg(),
         );
         let receivable = (AccountKind::Receivable, currency, amount_minor);
-        self.journal(CORRECTION_OF_MERCHANT, [receivable, owed])
+        let name = AnyTemplate::CorrectionOfMerchant.name();
+        self.journal(name, [receivable, owed])
     }
 
     /// Exchanges what the acquirer owes: it pays `into` for `from`, each an amount in minor units.
@@ -349,7 +390,7 @@ impl Posting {
         }
         let exchange = |other| AccountKind::Exchange { other };
         self.journal(
-            EXCHANGE,
+            AnyTemplate::Exchange.name(),
             [
                 (exchange(into.0), from.0, from.1),
                 (AccountKind::Receivable, from.0, -from.1),

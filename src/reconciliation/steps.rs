@@ -2,7 +2,7 @@
 
 use crate::ledger::account::AccountKind;
 use crate::ledger::journal::Journal;
-use crate::ledger::template::{CORRECTION_OF_MERCHANT, Posting};
+use crate::ledger::template::{AnyTemplate, Posting};
 use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::{
     Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Found, ReportFinding, Step, Stepped,
@@ -351,9 +351,9 @@ fn journal(
     let moves = match (&after.moves, &before.correction) {
         (Some(moves), _) => Some(*moves),
         (None, Some(correction)) if after.undoes => {
-            let bearer = match correction.ends_with(CORRECTION_OF_MERCHANT) {
-                true => Bearer::Merchant,
-                false => Bearer::House,
+            let bearer = match AnyTemplate::of_journal(correction) {
+                Some(AnyTemplate::CorrectionOfMerchant) => Bearer::Merchant,
+                _ => Bearer::House,
             };
             let less = before.owed_more_minor().and_then(i64::checked_neg);
             less.map(|less| (less, bearer))

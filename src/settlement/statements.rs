@@ -8,6 +8,7 @@ use super::statement::csv::to_csv;
 use super::statement::pdf::{PdfError, to_pdf};
 use super::statement::{InvalidStatement, LineKind, Period, Statement, StatementLine};
 use crate::hosts::message::local_clock::time_zone;
+use crate::ledger::template::{AnyTemplate, Template};
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::Currency;
@@ -41,6 +42,12 @@ pub enum StatementError {
     /// The period is longer than one statement.
     #[error("expected a period of at most {MOST_LINES} lines, got more")]
     TooLong,
+    /// A journal moves what is owed, and it is not known as what a statement shows that: a newer version has posted it.
+    #[error("expected journals of templates that change what is owed, got {journal_id}")]
+    Template {
+        /// The journal.
+        journal_id: String,
+    },
     /// The lines don't add up.
     #[error(transparent)]
     Lines(#[from] InvalidStatement),
@@ -92,7 +99,7 @@ pub async fn statement_of(
         };
         position = newest.position;
         for movement in &movements {
-            for line in lines_of(movement) {
+            for line in lines_of(movement)? {
                 balance_minor = balance_minor.saturating_add(line.net_minor);
                 lines.push(StatementLine {
                     date: local_date(movement.at, &zone),
@@ -139,27 +146,43 @@ pub async fn written(statement: Statement, format: Format) -> Result<Vec<u8>, St
     Ok(written.map_err(|_| StatementError::Stopping)??)
 }
 
+/// As what a statement shows a journal; none where its template changes nothing of what is owed.
+const fn kind_of(template: AnyTemplate) -> Option<LineKind> {
+    use Template as T;
+    Some(match template {
+        AnyTemplate::Moves(template) => match template {
+            T::Capture | T::CaptureRefused | T::Sale | T::SaleRefused | T::SaleVoided => {
+                LineKind::Capture
+            }
+            T::Refund | T::RefundRefused => LineKind::Refund,
+            T::Reserve => LineKind::Reserve,
+            T::ReserveReleased => LineKind::ReserveRelease,
+            T::Payout => LineKind::Payout,
+            T::PayoutReturned | T::PayoutGivenBack => LineKind::PayoutReturn,
+            T::Chargeback | T::ChargebackReversed => LineKind::Chargeback,
+            T::PayoutCredited => return None,
+        },
+        AnyTemplate::Settled | AnyTemplate::Fee => LineKind::Fee,
+        AnyTemplate::Correction | AnyTemplate::CorrectionOfMerchant => LineKind::Correction,
+        AnyTemplate::Exchange => return None,
+    })
+}
+
 /// What a movement is on a statement; dates and balances come later. A payout that holds something back, or gives it
 /// back, is two lines.
-fn lines_of(movement: &Movement) -> Vec<StatementLine> {
-    let (source, template) = movement
-        .journal_id
-        .rsplit_once(':')
-        .unwrap_or((&movement.journal_id, ""));
-    let kind = match template {
-        "refund" | "refund_refused" => LineKind::Refund,
-        "settled" | "fee" => LineKind::Fee,
-        "payout" => LineKind::Payout,
-        "payout_returned" | "payout_given_back" => LineKind::PayoutReturn,
-        "reserve" => LineKind::Reserve,
-        "reserve_released" => LineKind::ReserveRelease,
-        "chargeback" | "chargeback_reversed" => LineKind::Chargeback,
-        "correction" => LineKind::Correction,
-        _ => LineKind::Capture,
-    };
+fn lines_of(movement: &Movement) -> Result<Vec<StatementLine>, StatementError> {
+    let template = AnyTemplate::of_journal(&movement.journal_id);
+    let kind = template.and_then(|template| Some((template, kind_of(template)?)));
+    let (template, kind) = kind.ok_or_else(|| StatementError::Template {
+        journal_id: movement.journal_id.clone(),
+    })?;
+    let source = movement.journal_id.rsplit_once(':');
+    let source = source.map_or("", |(source, _)| source);
     let what = match template {
-        "settled" => "fees of the batch".to_owned(),
-        _ => template.replace('_', " "),
+        AnyTemplate::Settled => "fees of the batch".to_owned(),
+        // Whose it is, is said by the statement.
+        AnyTemplate::CorrectionOfMerchant => AnyTemplate::Correction.name().to_owned(),
+        _ => template.name().replace('_', " "),
     };
     let line = |kind, net_minor: i64, fees_minor: i64| StatementLine {
         date: BusinessDate::new(1970, 1, 1),
@@ -177,7 +200,7 @@ fn lines_of(movement: &Movement) -> Vec<StatementLine> {
         net_minor,
         balance_minor: 0,
     };
-    match (kind, movement.reserved_minor) {
+    Ok(match (kind, movement.reserved_minor) {
         (LineKind::Payout, reserved @ (..=-1 | 1..)) => {
             let held = match reserved {
                 1.. => LineKind::Reserve,
@@ -190,7 +213,7 @@ fn lines_of(movement: &Movement) -> Vec<StatementLine> {
             ]
         }
         _ => vec![line(kind, movement.owed_minor, movement.fee_minor)],
-    }
+    })
 }
 
 fn civil(date: BusinessDate) -> Date {
@@ -214,4 +237,69 @@ fn local_date(moment: UnixMillis, zone: &TimeZone) -> BusinessDate {
         date.month().unsigned_abs(),
         date.day().unsigned_abs(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::account::AccountKind;
+    use crate::ledger::template::Posting;
+    use crate::payment::samples::NOW;
+
+    fn movement(name: &str) -> Movement {
+        Movement {
+            position: 1,
+            journal_id: format!("dis_1.5:{name}"),
+            payment_id: None,
+            subject_id: None,
+            at: NOW,
+            owed_minor: -6,
+            reserved_minor: 0,
+            fee_minor: 0,
+        }
+    }
+
+    #[test]
+    fn a_correction_is_shown_as_one_whoever_bears_it() {
+        for template in [AnyTemplate::Correction, AnyTemplate::CorrectionOfMerchant] {
+            let lines = lines_of(&movement(template.name())).unwrap();
+            let shown = lines.iter().map(|line| {
+                let texts = (line.reference.as_str(), line.description.as_str());
+                (line.kind, texts, line.net_minor)
+            });
+            let expected = (LineKind::Correction, ("dis_1.5", "correction"), -6);
+            assert_eq!(shown.collect::<Vec<_>>(), [expected], "{template:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_has_a_kind_where_it_moves_what_is_owed_or_held_back() {
+        let posting = Posting {
+            source: "op_1".to_owned(),
+            merchant_id: "demo-shop".parse().unwrap(),
+            host_id: "acquirer".parse().unwrap(),
+            at: NOW,
+        };
+        for template in Template::ALL {
+            let journal = posting.movement(template, "EUR".parse().unwrap(), 5);
+            let moves = journal.unwrap().lines().iter().any(|line| {
+                use AccountKind as A;
+                let kind = line.account.kind;
+                matches!(kind, A::PayablePending | A::PayableAvailable | A::Reserve)
+            });
+            let kind = kind_of(AnyTemplate::Moves(template));
+            assert_eq!(kind.is_some(), moves, "{template:?}");
+        }
+    }
+
+    #[test]
+    fn a_journal_of_a_newer_version_is_not_shown_as_anything_else() {
+        for name in ["gift", "payout_credited", "exchange", ""] {
+            let refused = lines_of(&movement(name));
+            assert!(
+                matches!(refused, Err(StatementError::Template { .. })),
+                "{name}"
+            );
+        }
+    }
 }

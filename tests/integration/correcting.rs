@@ -7,6 +7,7 @@ use payswitch::commands::demo::stand::reporting_profile;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
+use pb::BalanceEntryKind as EntryKind;
 use pb::balance_service_client::BalanceServiceClient;
 use pb::reconciliation_service_client::ReconciliationServiceClient;
 use pb::{DiscrepancyKind, DiscrepancyState, SettlementBatchState as BatchState};
@@ -15,7 +16,9 @@ use serde_json::Value;
 use crate::capturing::minor;
 use crate::database::Engine;
 use crate::demo::as_operator;
+use crate::following::statement;
 use crate::harness::{Switch, authorize, eventually, on_both_engines, unique};
+use crate::ledger::entries;
 use crate::operators::{operator, trail};
 use crate::readers;
 use crate::reporting::{agreed, import, misbook, only_batch, report_of};
@@ -157,6 +160,14 @@ async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
     let bears = [&["correct", cent, "--bears", "merchant"][..], &why].concat();
     assert!(reconcile(&switch, &bears).contains("CORRECTED"));
     assert_eq!(available(&switch).await, before + 1);
+    let corrections = entries(&switch, &switch.api_key, "kind = CORRECTION").await;
+    assert_eq!(corrections, [(EntryKind::Correction, 1, String::new())]);
+    let lines = statement(&switch);
+    let lines = lines
+        .iter()
+        .filter(|[_, reference, _]| reference.starts_with(cent));
+    let lines: Vec<_> = lines.map(|[kind, _, net]| (&**kind, &**net)).collect();
+    assert_eq!(lines, [("CORRECTION", "0.01")]);
     let key = ApiKey::new(&switch.api_key).expect("an API key");
     let mut books = ReconciliationServiceClient::new(key.on(switch.connect(None).await));
     let request = pb::GetDiscrepancyRequest {

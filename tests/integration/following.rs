@@ -24,7 +24,7 @@ use crate::tools::output;
 on_both_engines!(lines_of_a_statement_lead_to_the_banks_report);
 
 /// The statement as the program writes it: kind, reference and net of each line.
-fn statement(switch: &Switch) -> Vec<[String; 3]> {
+pub(crate) fn statement(switch: &Switch) -> Vec<[String; 3]> {
     let file = switch.data().join("statement.csv");
     let shop = switch.merchant_id.to_string();
     let out = file.to_str().expect("a path in UTF-8");

@@ -1,7 +1,7 @@
 use super::standing::{next, stands};
 use super::timeline::{EntryKind, timeline};
 use super::words::amount;
-use crate::ledger::template;
+use crate::ledger::template::AnyTemplate;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
 use crate::payment::event_kind::EventKind;
@@ -135,7 +135,7 @@ fn captured() -> PaymentRecords {
             at: NOW.plus_ms(told.1),
         }),
     };
-    let template = template::names().next().unwrap();
+    let template = AnyTemplate::all().next().unwrap().name();
     let mut records = PaymentRecords {
         requests: vec![
             asked("CapturePayment", &capture, (authorized(), 60_000)),
@@ -208,7 +208,7 @@ fn what_happened_is_told_in_the_order_in_which_it_happened() {
         .collect();
     let node = authorization.node_id;
     let held = "12.50 EUR authorized";
-    let template = template::names().next().unwrap();
+    let template = AnyTemplate::all().next().unwrap().name();
     let expected = [
         "0 Request AuthorizePayment, request_id AuthorizePayment-1".to_owned(),
         format!(

@@ -50,8 +50,15 @@ impl Balances {
 }
 
 #[test]
-fn names_differ() {
-    let mut names: Vec<&str> = names().collect();
+fn names_differ_and_lead_back_to_their_template() {
+    for template in AnyTemplate::all() {
+        let id = format!("dis_1.5:{}", template.name());
+        assert_eq!(AnyTemplate::of_journal(&id), Some(template));
+    }
+    for other in ["capture", "op_1:capture_", "op_1:Capture", "op_1:", ""] {
+        assert_eq!(AnyTemplate::of_journal(other), None, "{other}");
+    }
+    let mut names: Vec<&str> = AnyTemplate::all().map(AnyTemplate::name).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), Template::ALL.len() + 5);

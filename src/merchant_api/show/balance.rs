@@ -3,52 +3,57 @@
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::ledger::account::AccountKind;
+use crate::ledger::template::{AnyTemplate, Template};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::BalanceEntryKind as Kind;
 use crate::payment::money::Currency;
 use crate::store::reads::balances::{AccountBalance, BalanceEntry};
 
-/// The kinds of entries, and the templates of their journals.
-const KINDS: [(Kind, &[&str]); 9] = [
-    (
-        Kind::Capture,
-        &[
-            "capture",
-            "capture_refused",
-            "sale",
-            "sale_refused",
-            "sale_voided",
-        ],
-    ),
-    (Kind::Refund, &["refund", "refund_refused"]),
-    (Kind::Fee, &["fee", "settled"]),
-    (Kind::Payout, &["payout"]),
-    (
-        Kind::PayoutReturn,
-        &["payout_returned", "payout_given_back"],
-    ),
-    (Kind::Chargeback, &["chargeback", "chargeback_reversed"]),
-    (Kind::Correction, &["correction"]),
-    (Kind::Reserve, &["reserve"]),
-    (Kind::ReserveRelease, &["reserve_released"]),
-];
+/// The kind of an entry; none where the template changes nothing of what is owed.
+const fn kind_of(template: AnyTemplate) -> Option<Kind> {
+    use Template as T;
+    Some(match template {
+        AnyTemplate::Moves(template) => match template {
+            T::Capture | T::CaptureRefused | T::Sale | T::SaleRefused | T::SaleVoided => {
+                Kind::Capture
+            }
+            T::Refund | T::RefundRefused => Kind::Refund,
+            T::Payout => Kind::Payout,
+            T::PayoutReturned | T::PayoutGivenBack => Kind::PayoutReturn,
+            T::Chargeback | T::ChargebackReversed => Kind::Chargeback,
+            T::Reserve => Kind::Reserve,
+            T::ReserveReleased => Kind::ReserveRelease,
+            T::PayoutCredited => return None,
+        },
+        AnyTemplate::Fee | AnyTemplate::Settled => Kind::Fee,
+        AnyTemplate::Correction | AnyTemplate::CorrectionOfMerchant => Kind::Correction,
+        AnyTemplate::Exchange => return None,
+    })
+}
 
 /// The prefix of the kinds' names, which a filter leaves out.
 const PREFIX: &str = "BALANCE_ENTRY_KIND_";
 
 /// The templates of the journals of entries of this kind, by its name in a filter; none for a name that is no kind.
 pub(crate) fn templates_of(kind: &str) -> Option<Vec<&'static str>> {
-    let mut named = kind_names().into_iter().zip(KINDS);
-    let (_, (_, templates)) = named.find(|(name, _)| *name == kind)?;
-    Some(templates.to_vec())
+    let is_named = |template: &AnyTemplate| kind_name(*template) == Some(kind);
+    let templates: Vec<_> = AnyTemplate::all()
+        .filter(is_named)
+        .map(AnyTemplate::name)
+        .collect();
+    (!templates.is_empty()).then_some(templates)
 }
 
 /// The names of the kinds of entries in a filter.
-pub(crate) fn kind_names() -> [&'static str; KINDS.len()] {
-    KINDS.map(|(kind, _)| {
-        let name = kind.as_str_name();
-        name.strip_prefix(PREFIX).unwrap_or(name)
-    })
+pub(crate) fn kind_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = AnyTemplate::all().filter_map(kind_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn kind_name(template: AnyTemplate) -> Option<&'static str> {
+    kind_of(template).and_then(|kind| kind.as_str_name().strip_prefix(PREFIX))
 }
 
 /// The balances of accounts: one for each currency, by its code.
@@ -79,11 +84,7 @@ pub(crate) fn balances(accounts: &[AccountBalance]) -> Vec<pb::Balance> {
 
 /// One entry.
 pub(crate) fn balance_entry(entry: BalanceEntry) -> pb::BalanceEntry {
-    let template = entry
-        .journal_id
-        .rsplit_once(':')
-        .map_or("", |(_, name)| name);
-    let kind = KINDS.iter().find(|(_, names)| names.contains(&template));
+    let kind = AnyTemplate::of_journal(&entry.journal_id).and_then(kind_of);
     // A payout is the source of its journals.
     let payout = || {
         let source = entry.journal_id.split(':').next()?;
@@ -93,7 +94,7 @@ pub(crate) fn balance_entry(entry: BalanceEntry) -> pb::BalanceEntry {
     pb::BalanceEntry {
         entry_id: entry.journal_id.clone(),
         amount: Some(money(entry.amount_minor, entry.currency)),
-        kind: kind.map_or(Kind::Unspecified, |(kind, _)| *kind).into(),
+        kind: kind.unwrap_or(Kind::Unspecified).into(),
         subject_id: subject_id.unwrap_or_default(),
         business_date: entry.business_date.unwrap_or_default(),
         create_time: Some(timestamp(entry.at)),
@@ -106,24 +107,22 @@ pub(crate) fn balance_entry(entry: BalanceEntry) -> pb::BalanceEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::template::Template;
 
     #[test]
-    fn every_template_that_changes_what_is_owed_has_its_kind() {
-        let kind = |name: &str| KINDS.iter().find(|(_, names)| names.contains(&name));
-        for template in Template::ALL {
-            let only_beyond = [Template::PayoutCredited];
-            let named = kind(template.name()).is_some();
-            assert_ne!(
-                named,
-                only_beyond.contains(&template),
-                "{}",
-                template.name()
-            );
+    fn the_kinds_of_a_filter_are_those_that_entries_are_shown_as() {
+        for template in AnyTemplate::all() {
+            let kind = kind_of(template).map_or("", |it| it.as_str_name());
+            let named = templates_of(kind.strip_prefix(PREFIX).unwrap_or_default());
+            let is_named = named.is_some_and(|names| names.contains(&template.name()));
+            assert_eq!(is_named, !kind.is_empty(), "{template:?}");
         }
         assert_eq!(
             templates_of("REFUND"),
             Some(vec!["refund", "refund_refused"])
+        );
+        assert_eq!(
+            templates_of("CORRECTION"),
+            Some(vec!["correction", "correction_of_merchant"])
         );
         assert_eq!(templates_of("refund"), None);
     }

@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::ledger::journal::canonical_text;
-use crate::ledger::template;
+use crate::ledger::template::AnyTemplate;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 use crate::random::HashMap;
@@ -238,8 +238,8 @@ const SELECT_JOURNALS: &str = "SELECT journals.position, journals.id, journals.b
     WHERE journals.stream = 0";
 /// The names of all templates as a list of rows, whose column both databases name `column1`.
 fn template_names() -> String {
-    let names: Vec<String> = template::names()
-        .map(|name| format!("('{name}')"))
+    let names: Vec<String> = AnyTemplate::all()
+        .map(|template| format!("('{}')", template.name()))
         .collect();
     format!("(VALUES {}) AS names", names.join(", "))
 }
