@@ -21,7 +21,7 @@ pub(super) struct Sheet {
     pub(super) rows: Vec<Row>,
 }
 
-/// What one kind of discrepancy comes to in one currency, in minor units without their signs.
+/// What one kind of discrepancy comes to in one currency.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) kind: String,
@@ -29,10 +29,47 @@ pub(super) struct Sum {
     count: i64,
     open: i64,
     has_amounts: bool,
-    ours_minor: i64,
-    theirs_minor: i64,
+    ours: Total,
+    theirs: Total,
     /// The largest of its currency: amounts of two currencies can't be compared.
     most_minor: i64,
+}
+
+/// What amounts come to, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Total {
+    /// With their signs.
+    minor: i64,
+    /// Without them: what goes both ways would look like little, or nothing.
+    unsigned_minor: i64,
+}
+
+impl Total {
+    /// Of one amount as a discrepancy has it; nothing of what is no amount.
+    fn of(text: &str) -> Self {
+        let minor = text.parse::<i64>().unwrap_or(0);
+        Self {
+            minor,
+            unsigned_minor: minor.saturating_abs(),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            minor: self.minor.saturating_add(other.minor),
+            unsigned_minor: self.unsigned_minor.saturating_add(other.unsigned_minor),
+        }
+    }
+
+    /// As people write it. Where amounts go both ways, both sums: else what is turned round would be hidden.
+    fn shown(self, currency: &str) -> String {
+        let sum = format!("{} {currency}", amount(self.minor, currency));
+        if self.minor.saturating_abs() == self.unsigned_minor {
+            return sum;
+        }
+        let unsigned = amount(self.unsigned_minor, currency);
+        format!("{sum} ({unsigned} without signs)")
+    }
 }
 
 impl Sum {
@@ -43,10 +80,10 @@ impl Sum {
     /// Our amount and the bank's: as people write it, and how long its bar is where the longest one has this length. None of
     /// a kind that is about dates or references.
     pub(super) fn bars(&self, longest: i32) -> Option<[(String, i32); 2]> {
-        let amounts = [self.ours_minor, self.theirs_minor].map(|minor| {
+        let amounts = [self.ours, self.theirs].map(|total| {
             let most = i128::from(self.most_minor.max(1));
-            let length = i128::from(minor) * i128::from(longest) / most;
-            let text = format!("{} {}", amount(minor, &self.currency), self.currency);
+            let length = i128::from(total.unsigned_minor) * i128::from(longest) / most;
+            let text = total.shown(&self.currency);
             (text, i32::try_from(length).unwrap_or(longest))
         });
         self.has_amounts.then_some(amounts)
@@ -123,19 +160,18 @@ fn is_open(one: &pb::Discrepancy) -> bool {
 fn sums(found: &[pb::Discrepancy]) -> Vec<Sum> {
     let mut sums: Vec<Sum> = Vec::new();
     for one in found {
-        let minor = |text: &str| text.parse::<i64>().unwrap_or(0).saturating_abs();
-        let (ours_minor, theirs_minor) = match (has_amounts(one), is_code(one)) {
-            (false, _) => (0, 0),
-            (true, true) => (minor(&one.ours), 0),
-            (true, false) => (minor(&one.ours), minor(&one.theirs)),
+        let (ours, theirs) = match (has_amounts(one), is_code(one)) {
+            (false, _) => (Total::default(), Total::default()),
+            (true, true) => (Total::of(&one.ours), Total::default()),
+            (true, false) => (Total::of(&one.ours), Total::of(&one.theirs)),
         };
         let open = i64::from(is_open(one));
         let same = |sum: &&mut Sum| (&sum.kind, &sum.currency) == (&one.kind, &one.currency);
         if let Some(sum) = sums.iter_mut().find(same) {
             sum.count += 1;
             sum.open += open;
-            sum.ours_minor = sum.ours_minor.saturating_add(ours_minor);
-            sum.theirs_minor = sum.theirs_minor.saturating_add(theirs_minor);
+            sum.ours = sum.ours.and(ours);
+            sum.theirs = sum.theirs.and(theirs);
         } else {
             sums.push(Sum {
                 kind: one.kind.clone(),
@@ -143,14 +179,17 @@ fn sums(found: &[pb::Discrepancy]) -> Vec<Sum> {
                 count: 1,
                 open,
                 has_amounts: has_amounts(one),
-                ours_minor,
-                theirs_minor,
+                ours,
+                theirs,
                 most_minor: 0,
             });
         }
     }
     sums.sort_by(|a, b| (&a.kind, &a.currency).cmp(&(&b.kind, &b.currency)));
-    let largest = |sum: &Sum| (sum.currency.clone(), sum.ours_minor.max(sum.theirs_minor));
+    let largest = |sum: &Sum| {
+        let of = sum.ours.unsigned_minor.max(sum.theirs.unsigned_minor);
+        (sum.currency.clone(), of)
+    };
     let largest: Vec<_> = sums.iter().map(largest).collect();
     for sum in &mut sums {
         let own = largest
@@ -247,6 +286,35 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_that_is_turned_round_is_seen() {
+        let signs = |ours: &str, theirs: &str| pb::Discrepancy {
+            kind: "SIGN_DIFFERS".into(),
+            ours: ours.into(),
+            theirs: theirs.into(),
+            ..differs()
+        };
+        let shown = |found: &[pb::Discrepancy]| {
+            let sheet = Sheet::of(&import(), found).unwrap();
+            sheet.sums[0].bars(100).unwrap()
+        };
+        let one = signs("1500", "-1500");
+        let expected = [("15.00 EUR", 100), ("-15.00 EUR", 100)];
+        assert_eq!(
+            shown(std::slice::from_ref(&one)),
+            expected.map(|(text, length)| (text.to_owned(), length))
+        );
+        // One of each: neither side comes to much, and both are long.
+        let expected = [
+            ("5.00 EUR (25.00 without signs)", 100),
+            ("-5.00 EUR (25.00 without signs)", 100),
+        ];
+        assert_eq!(
+            shown(&[one, signs("-1000", "1000")]),
+            expected.map(|(text, length)| (text.to_owned(), length))
+        );
+    }
+
+    #[test]
     fn bars_are_as_long_as_amounts_of_their_currency() {
         let twice = pb::Discrepancy {
             kind: "UNKNOWN_TO_PAYSWITCH".into(),
@@ -267,7 +335,7 @@ mod tests {
             Some([("50.00 EUR", 999), ("50.02 EUR", 1_000)]),
             None,
             Some([("700 JPY", 1_000), ("0 JPY", 0)]),
-            Some([("0.00 EUR", 0), ("50.01 EUR", 999)]),
+            Some([("0.00 EUR", 0), ("-50.01 EUR", 999)]),
         ];
         let owned = expected.map(|bars| Some(bars?.map(|(text, it)| (text.to_owned(), it))));
         assert_eq!(bars, owned);
