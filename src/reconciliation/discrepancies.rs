@@ -10,7 +10,7 @@ use crate::payment::bank_statement::{BankLine, BankStatement};
 use crate::payment::discrepancy::{
     Discrepancy, DiscrepancyChange, Found, ReportFinding, StepRefused,
 };
-use crate::payment::ids::{ImportId, MerchantId};
+use crate::payment::ids::{ImportId, MerchantId, OperatorName};
 use crate::payment::moment::BusinessDate;
 use crate::settlement::report::line::ReportLine;
 use crate::store::Store;
@@ -27,6 +27,12 @@ pub enum DiscrepancyError {
     /// It can't take this step.
     #[error(transparent)]
     Refused(#[from] StepRefused),
+    /// It is given to somebody who is no operator.
+    #[error("there is no operator {0}")]
+    NoOwner(OperatorName),
+    /// It is given to an operator who may not call.
+    #[error("expected an active operator, got {0}, who is not")]
+    OwnerInactive(OperatorName),
     /// Line and item don't go together.
     #[error("expected {expected}, got {got}")]
     NoMatch {

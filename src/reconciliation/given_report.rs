@@ -94,6 +94,16 @@ pub enum ImportError {
         /// The date.
         date: BusinessDate,
     },
+    /// The file was in force, and another one has taken its place.
+    #[error(
+        "the file was amended before: another report of {date} of host {host_id} has its place"
+    )]
+    Replaced {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
     /// A report can't be amended any more: money was made available by it, or a journal corrects what it says.
     #[error("batches of the day {date} of host {host_id} are funded, or its report was corrected")]
     Funded {

@@ -140,7 +140,7 @@ impl ReportImports {
     }
 
     /// Takes in a report that comes in `chunks`. The same file again changes nothing, and goes on with what was
-    /// interrupted.
+    /// interrupted; one that was replaced can't come back.
     ///
     /// # Errors
     /// [`ImportError`].
@@ -166,6 +166,11 @@ impl ReportImports {
             .store
             .import_of_file(&host_id, &sha256, given.business_date, given.cycle);
         if let Some(before) = before.await? {
+            // To take the place of what stands it would have to be applied once more, under the name of the same file.
+            if before.state == ImportState::Amended && given.amends {
+                let date = before.business_date;
+                return Err(ImportError::Replaced { host_id, date });
+            }
             let was_there = matches!(before.state, ImportState::Done | ImportState::Amended);
             let import = self.apply(before, format, &spool).await?;
             // What was interrupted has left its own file.

@@ -7,7 +7,7 @@ use crate::payment::difference::DifferenceKind;
 use crate::payment::discrepancy::{
     Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Found, ReportFinding, Step, Stepped,
 };
-use crate::payment::ids::{ImportId, SubjectId};
+use crate::payment::ids::{ImportId, OperatorName, SubjectId};
 use crate::payment::report_line::{
     BY_HAND, ItemReport, LineChange, LineOutcome, LineState, ReportedItem,
 };
@@ -54,6 +54,9 @@ impl Discrepancies {
         for _ in 0..ATTEMPTS {
             let before = known(&self.store, id, None).await?;
             let after = before.step(step, by, alone_minor)?;
+            if let Step::Assign(owner) = step {
+                self.may_own(*owner).await?;
+            }
             let change = DiscrepancyChange {
                 at: self.clock.now(),
                 state: after.state,
@@ -79,6 +82,15 @@ impl Discrepancies {
             }
         }
         Err(DiscrepancyError::Busy)
+    }
+
+    /// That there is such an operator, who may work on it. One who is deactivated later keeps what it has.
+    async fn may_own(&self, owner: OperatorName) -> Result<(), DiscrepancyError> {
+        match self.store.operator(owner.as_str()).await? {
+            Some(operator) if operator.active => Ok(()),
+            Some(_) => Err(DiscrepancyError::OwnerInactive(owner)),
+            None => Err(DiscrepancyError::NoOwner(owner)),
+        }
     }
 
     /// Takes a step of what is in a report. Whether it was taken: somebody else's may have come first.

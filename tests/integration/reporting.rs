@@ -447,6 +447,15 @@ async fn differences_hold_batches_until_a_report_is_amended_or_they_are_accepted
             let amended = amended.expect("an answer").settlement_import;
             assert_eq!(amended.expect("it is applied").differences, []);
             assert_eq!(differences(&mut client, &today).await, []);
+            // What was replaced is known, and does not come back.
+            let known = import(&mut client, &wrong, |_| {}).await;
+            let known = known.expect("an answer");
+            let state = known.settlement_import.as_ref().map(|it| it.state());
+            let amended = Some(admin::SettlementImportState::Amended);
+            assert_eq!((known.was_there, state), (true, amended));
+            let refused = import(&mut client, &wrong, |file| file.amends = true).await;
+            let reason = error_reason(&refused.expect_err("it was replaced"));
+            assert_eq!(reason.as_deref(), Some("REPORT_REPLACED"));
             BatchState::Settled
         } else {
             let request = admin::SubmitTotalsRequest {

@@ -85,6 +85,7 @@ fn refusal(error: &ImportError) -> Refusal {
         ImportError::NoDate => Refusal::ReportDateMissing,
         ImportError::Cycle { .. } => Refusal::ReportCycleWrong,
         ImportError::AnotherReport { .. } => Refusal::ReportApplied,
+        ImportError::Replaced { .. } => Refusal::ReportReplaced,
         ImportError::Funded { .. } => Refusal::BatchesFunded,
         ImportError::OtherFile | ImportError::Spool(SpoolError::Cut(_) | SpoolError::TooLarge) => {
             Refusal::FileIncomplete

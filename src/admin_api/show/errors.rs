@@ -64,6 +64,9 @@ refusals! {
     /// There is no such operator.
     OperatorNotFound = "OPERATOR_NOT_FOUND", NotFound,
         "there is no operator of this name";
+    /// The operator may not call.
+    OperatorInactive = "OPERATOR_INACTIVE", FailedPrecondition,
+        "the operator is not active: name another one, or activate it first";
     /// There is such an operator.
     OperatorExists = "OPERATOR_EXISTS", AlreadyExists,
         "there is an operator of this name already, or the name is reserved";
@@ -110,10 +113,15 @@ refusals! {
         "the report has no lines, so it does not say its date: say it";
     /// It is not known which cycle of its date a report is, or there is no such one.
     ReportCycleWrong = "REPORT_CYCLE_WRONG", FailedPrecondition,
-        "nothing says which cycle of its date the report is, or the date has no such cycle: say the right one";
+        "the host's profile has cycles, and nothing says which one of its date the report is, or there is no such one: say \
+         the right one; or it has none, and one was said: leave it out";
     /// Another report of the date is applied.
     ReportApplied = "REPORT_APPLIED", FailedPrecondition,
         "another report of this date is applied: to put this one in its place, say that it amends it";
+    /// The file of a report was replaced before.
+    ReportReplaced = "REPORT_REPLACED", FailedPrecondition,
+        "this file was replaced by another report of its date before, and can't come back: what amends a report is a file \
+         that is new, even where it says the same";
     /// A report can't be amended any more.
     BatchesFunded = "BATCHES_FUNDED", FailedPrecondition,
         "batches of this date are funded, or a discrepancy of its report is corrected (reopen it first): the \

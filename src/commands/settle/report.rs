@@ -153,6 +153,9 @@ fn show(answer: &pb::ImportReportResponse, as_json: bool) -> Result<(), CommandE
     for found in &import.differences {
         print_line!("{:>8} {}", found.count, kind(found.kind))?;
     }
+    if import.state() == pb::SettlementImportState::Amended {
+        print_line!("Another report has its place; this one does not come back")?;
+    }
     show_missing_cycles(&answer.missing_cycles)
 }
 

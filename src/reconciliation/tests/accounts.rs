@@ -4,11 +4,12 @@ use super::*;
 use crate::payment::account_finding::{OnAccount, discrepancy_of};
 use crate::payment::bank_statement::Candidate;
 use crate::payment::discrepancy::{Bearer, Discrepancy, DiscrepancyState, Ending, Found, Step};
-use crate::payment::ids::{CaptureId, SubjectId};
+use crate::payment::ids::{AuditId, CaptureId, SubjectId};
 use crate::reconciliation::discrepancies::{Discrepancies, DiscrepancyError};
 use crate::settlement::pain001::end_to_end_id;
 use crate::settlement::payouts::When;
 use crate::settlement::tests::{date, on_both};
+use crate::store::records::callers::{AuditRecord, OperatorRecord, OperatorRole};
 use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::records::settlement::DiscrepancyFilter;
 use crate::store::testing::TestDatabase;
@@ -59,6 +60,22 @@ async fn take(
 /// What is done about discrepancies by people who decide alone on a euro.
 fn decisions(scene: &Scene) -> Discrepancies {
     Discrepancies::new(scene.store.clone(), scene.clock(), 100)
+}
+
+/// The row of the audit trail for a change of an operator.
+fn act(number: u8) -> AuditRecord {
+    AuditRecord {
+        id: AuditId::from_parts(NOW, [number; 10]),
+        at: NOW,
+        operator: "anna".to_owned(),
+        action: "OperatorService.AddOperator".to_owned(),
+        target: "carol".to_owned(),
+        reason: "looks after the account".to_owned(),
+        request_id: format!("req-{number}"),
+        body_hash: [0; 32],
+        outcome: None,
+        answer: Vec::new(),
+    }
 }
 
 async fn all(decisions: &Discrepancies) -> Vec<Discrepancy> {
@@ -317,6 +334,28 @@ async fn what_is_decided_takes_two_people_above_a_limit_and_no_journal(database:
     let reopened = taken(&small, &Step::Reopen, ANNA).await;
     assert_eq!(reopened.unwrap(), DiscrepancyState::Open);
     let assign = Step::Assign("carol".parse().unwrap());
+    let nobody = taken(&small, &assign, ANNA).await;
+    assert!(
+        matches!(nobody, Err(DiscrepancyError::NoOwner(_))),
+        "{nobody:?}"
+    );
+    let carol = |active| OperatorRecord {
+        name: "carol".to_owned(),
+        role: OperatorRole::Approver,
+        active,
+        created_at: NOW,
+        created_by: "anna".to_owned(),
+    };
+    let (before, after) = (carol(false), carol(true));
+    let (added, activated) = (act(1), act(2));
+    scene.store.insert_operator(&before, &added).await.unwrap();
+    let inactive = taken(&small, &assign, ANNA).await;
+    assert!(
+        matches!(inactive, Err(DiscrepancyError::OwnerInactive(_))),
+        "{inactive:?}"
+    );
+    let changed = scene.store.update_operator(&before, &after, &activated);
+    assert!(changed.await.unwrap());
     for (step, state) in [
         (assign, DiscrepancyState::Assigned),
         (Step::AskBank, DiscrepancyState::AskedBank),

@@ -56,6 +56,8 @@ impl From<DiscrepancyError> for Refusal {
                 Self::NotCorrectable
             }
             DiscrepancyError::Refused(StepRefused::NotInLedger) => Self::NotInLedger,
+            DiscrepancyError::NoOwner(_) => Self::OperatorNotFound,
+            DiscrepancyError::OwnerInactive(_) => Self::OperatorInactive,
             DiscrepancyError::NoMatch { .. } => Self::NoMatch,
             DiscrepancyError::AmountDiffers { .. } => Self::MatchAmountDiffers,
             DiscrepancyError::Taken { .. } => Self::MatchTaken,

@@ -21,6 +21,14 @@ fn every_error_has_its_status() {
             "NotFound OPERATOR_NOT_FOUND NOT_SENT",
         ),
         (
+            Refusal::OperatorInactive.status(),
+            "FailedPrecondition OPERATOR_INACTIVE NOT_SENT",
+        ),
+        (
+            Refusal::ReportReplaced.status(),
+            "FailedPrecondition REPORT_REPLACED NOT_SENT",
+        ),
+        (
             Refusal::OperatorExists.status(),
             "AlreadyExists OPERATOR_EXISTS NOT_SENT",
         ),
@@ -102,6 +110,9 @@ fn every_error_has_its_status() {
     ] {
         assert_eq!(error_row(&status), expected);
     }
+    // Of a host without cycles none is to be said.
+    let of_cycles = Refusal::ReportCycleWrong.status();
+    assert!(of_cycles.message().contains("leave it out"), "{of_cycles}");
     for refusal in Refusal::ALL {
         assert_eq!(refusal.reason().parse(), Ok(*refusal));
     }
