@@ -8,7 +8,7 @@ use prost::Message;
 
 use crate::admin_api::pb;
 use crate::grpc::body_hash::body_hash;
-use crate::grpc::text::{REQUEST_ID, Shape};
+use crate::grpc::text::{REQUEST_ID, Shape, read_words};
 use crate::grpc::violations::{Findings, length_of};
 use crate::payment::bank_statement::Candidate;
 use crate::payment::ids::{
@@ -18,22 +18,6 @@ use crate::payment::ids::{
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::store::records::callers::OperatorRole;
-
-/// Why something is done.
-const REASON: Shape = Shape {
-    min: 1,
-    max: 200,
-    allows: |c| !c.is_control(),
-    expected: "1 to 200 characters, none of them a control character",
-};
-
-/// The name of a file.
-const FILE_NAME: Shape = Shape {
-    min: 1,
-    max: 200,
-    allows: |c| !c.is_control(),
-    expected: "1 to 200 characters, none of them a control character",
-};
 
 /// What every request that changes something says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +96,7 @@ changes!(
 /// Reads what every request that changes something says.
 pub(super) fn asked(findings: &mut Findings, request: &impl Changes) -> Option<Asked> {
     let request_id = REQUEST_ID.read(findings, "request_id", request.request_id().to_owned());
-    let reason = REASON.read(findings, "reason", request.reason().to_owned());
+    let reason = read_words(findings, "reason", request.reason().to_owned());
     Some(Asked {
         request_id: request_id?,
         reason: reason?,
@@ -146,7 +130,7 @@ pub(super) fn currency(findings: &mut Findings, text: &str) -> Option<Currency> 
 
 /// Reads the name of a file, for people.
 pub(super) fn file_name(findings: &mut Findings, text: &str) -> Option<String> {
-    FILE_NAME.read(findings, "name", text.to_owned())
+    read_words(findings, "name", text.to_owned())
 }
 
 /// Reads the hash of a file, which may be left out.

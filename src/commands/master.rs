@@ -26,6 +26,7 @@ use crate::card::masters::MASTER_KEY_VARIABLE;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::fault_points::FaultPoint;
+use crate::grpc::text::words;
 use crate::payment::moment::UnixMillis;
 use crate::random::Random;
 use crate::store::Store;
@@ -64,7 +65,7 @@ enum Action {
 #[derive(Debug, Args)]
 struct RotateArgs {
     /// Why, for the audit trail.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: String,
     /// How long every node has to notice what has changed, in seconds; twice that passes in all.
     #[arg(

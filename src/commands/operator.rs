@@ -17,6 +17,7 @@ use crate::admin_api::pb::operator_service_client::OperatorServiceClient;
 use crate::app::issue;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::grpc::text::words;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::store::Store;
@@ -52,7 +53,7 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         /// Why, for the audit trail.
-        #[arg(long, value_name = "TEXT", default_value = "the first operator")]
+        #[arg(long, value_name = "TEXT", value_parser = words, default_value = "the first operator")]
         reason: String,
     },
     /// Add an operator.

@@ -148,7 +148,7 @@ impl OperatorsDoor {
 /// Why something is done, and under which name.
 #[derive(Debug, Args)]
 pub struct Why {
-    /// Why, for the audit trail: 1 to 200 characters.
+    /// Why, for the audit trail: 1 to 200 characters, at least one that can be seen.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
     /// Your own id of this request: repeated with the same id it is done once. A new one when not given.

@@ -15,6 +15,7 @@ use crate::app::issue;
 use crate::card::master_key::MasterKey;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::grpc::text::words;
 use crate::ledger::seal::Seal;
 use crate::ledger_seals::restoring::{LeftOut, Restoration};
 use crate::payment::moment::UnixMillis;
@@ -35,7 +36,7 @@ pub struct RestoredArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Why, for the audit trail.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: String,
     /// Print JSON.
     #[arg(long)]

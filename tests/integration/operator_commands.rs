@@ -111,6 +111,9 @@ fn the_commands_do_what_the_door_does() {
         );
         let without_reason = payswitch(&demo, &["sealing-keys", "add"]);
         assert_eq!(without_reason.status.code(), Some(1));
+        let blank = payswitch(&demo, &["sealing-keys", "add", "--reason", " \u{200B}"]);
+        let errors = String::from_utf8_lossy(&blank.stderr).into_owned();
+        assert!(errors.contains("none that can be seen"), "{errors}");
         let add = [
             "sealing-keys",
             "add",

@@ -1,7 +1,6 @@
 //! The texts that merchants send, by their shape.
 
-use crate::grpc::text::Shape;
-use crate::grpc::violations::{Findings, InvalidRequest};
+use crate::grpc::text::{Shape, alone};
 
 /// A merchant's reference, of an order or a customer.
 pub(crate) const REFERENCE: Shape = Shape {
@@ -36,19 +35,8 @@ pub(crate) fn is_printable_ascii(c: char) -> bool {
 /// # Errors
 /// Says what was expected and what came instead, without repeating it.
 pub(crate) fn merchant_reference(text: &str) -> Result<String, String> {
-    let mut findings = Findings::default();
-    let read = REFERENCE.read(&mut findings, "merchant_reference", text.to_owned());
-    findings.finish(read).map_err(|invalid| match invalid {
-        InvalidRequest::Violations(violations) => violations
-            .into_iter()
-            .map(|violation| violation.description)
-            .collect(),
-        InvalidRequest::ClearCard(_) => {
-            format!(
-                "expected {}, got a card number in clear",
-                REFERENCE.expected
-            )
-        }
+    alone(REFERENCE.expected, |findings| {
+        REFERENCE.read(findings, "merchant_reference", text.to_owned())
     })
 }
 
