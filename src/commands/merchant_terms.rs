@@ -84,7 +84,8 @@ pub struct AccountArgs {
     /// Whose account it is, as its bank knows it.
     #[arg(long, conflicts_with_all = ["confirm", "cancel"])]
     name: Option<String>,
-    /// The BIC of its bank.
+    /// The BIC of its bank. It may be left out, but a paying bank may refuse whole orders without it, above all to accounts in
+    /// other countries.
     #[arg(long, default_value = "")]
     bic: String,
     /// Confirm a change that another operator asked for. Only an approver may.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
 use self::client::Client;
 use self::show::{show_all, show_lines, show_list};
@@ -122,7 +123,7 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Give it to an operator.
+    /// Give it to an operator, who must be active.
     Assign {
         /// The discrepancy.
         discrepancy: String,
@@ -273,7 +274,14 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
             Action::Sheet { host, date, out } => {
                 let format = sheet::Format::of(&out)?;
                 let door = &arguments.door;
-                write_sheet(door, &mut client, (host, date), (format, &out)).await?;
+                let written = write_sheet(door, &mut client, (host, date), (format, &out));
+                let written = written.await?;
+                match as_json {
+                    true => print_line!("{:#}", written.json(&out))?,
+                    false => {
+                        print_line!("{} discrepancies: {}", written.discrepancies, out.display())?
+                    }
+                }
                 return Ok(ExitCode::SUCCESS);
             }
             Action::Assign {
@@ -335,13 +343,29 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
     })
 }
 
+/// A sheet that was written.
+struct Written {
+    discrepancies: usize,
+    bytes: usize,
+}
+
+impl Written {
+    fn json(&self, out: &Path) -> Value {
+        json!({
+            "file": out.display().to_string(),
+            "bytes": self.bytes,
+            "discrepancy_count": self.discrepancies,
+        })
+    }
+}
+
 /// Writes the sheet of a day.
 async fn write_sheet(
     door: &OperatorsDoor,
     client: &mut Client,
     (host_id, business_date): (String, String),
     (format, out): (sheet::Format, &Path),
-) -> Result<(), CommandError> {
+) -> Result<Written, CommandError> {
     let mut days = SettlementAdminServiceClient::new(door.connect().await?);
     let request = pb::GetDayReportRequest {
         host_id: host_id.clone(),
@@ -370,9 +394,12 @@ async fn write_sheet(
             *one = whole;
         }
     }
-    write_file(out, &sheet::written(format, &import, &found)?)?;
-    print_line!("{} discrepancies: {}", found.len(), out.display())?;
-    Ok(())
+    let sheet = sheet::written(format, &import, &found)?;
+    write_file(out, &sheet)?;
+    Ok(Written {
+        discrepancies: found.len(),
+        bytes: sheet.len(),
+    })
 }
 
 async fn list(

@@ -11,7 +11,7 @@ use pb::BalanceEntryKind as EntryKind;
 use pb::balance_service_client::BalanceServiceClient;
 use pb::reconciliation_service_client::ReconciliationServiceClient;
 use pb::{DiscrepancyKind, DiscrepancyState, SettlementBatchState as BatchState};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::capturing::minor;
 use crate::database::Engine;
@@ -227,9 +227,12 @@ async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
     // Its sheet, for two people to sign.
     let sheet = switch.data().join("sheet.html");
     let path = sheet.to_str().expect("a path");
-    reconcile(
-        &switch,
-        &["sheet", "acquirer", "--date", &today, "--out", path],
+    let arguments = ["sheet", "acquirer", "--date", &today, "--out", path];
+    let told = reconcile(&switch, &[&arguments[..], &["--json"]].concat());
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(
+        (&told["file"], &told["discrepancy_count"]),
+        (&json!(path), &json!(2))
     );
     let sheet = std::fs::read_to_string(sheet).expect("the sheet");
     for part in [
