@@ -31,11 +31,11 @@ pub(crate) struct InvalidFilter {
 const EXPECTED_OPERATOR: &str = "= (for create_time: >= or <)";
 
 /// What is expected of a value that is one of a few names.
-pub(super) struct OneOf<const N: usize>(pub(super) [&'static str; N]);
+pub(super) struct OneOf<L>(pub(super) L);
 
-impl<const N: usize> fmt::Display for OneOf<N> {
+impl<L: AsRef<[&'static str]>> fmt::Display for OneOf<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "one of {}", self.0.join(", "))
+        write!(f, "one of {}", self.0.as_ref().join(", "))
     }
 }
 
