@@ -2,6 +2,7 @@
 //! messages, where a card is in clear.
 //!
 //! - [`pan`]: a card in clear: masked in `Debug`, zeroized on drop.
+//! - `clear_card`: finds card numbers in clear where none may be.
 //! - [`envelope`]: a sealed card, and opening it.
 //! - [`fault`]: in which way a sealed card is bad.
 //! - [`header`]: the clear, authenticated header of an envelope, parsed strictly.
@@ -18,6 +19,7 @@
 //!   [`masters`], [`master_file`]: its parts. [`master_rotation`]: how one follows another.
 //! - [`key_files`]: files of keys and certificates: written whole, and who may read them.
 
+pub(crate) mod clear_card;
 pub mod custody;
 pub mod derived_key;
 pub mod envelope;

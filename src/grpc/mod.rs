@@ -11,14 +11,13 @@
 //! - [`codec`]: messages as bytes.
 //! - [`body_hash`]: what "the same request again" is judged by.
 //! - [`text`], [`page`]: reading what requests have in common. [`violations`]: what is wrong with a request,
-//!   without repeating what was sent. `clear_card`: finds card numbers in clear.
+//!   without repeating what was sent.
 //! - [`time`]: moments. [`status`]: errors as gRPC statuses.
 //! - [`client`]: the other end, for commands and tests.
 
 pub(crate) mod accept;
 pub(crate) mod body_hash;
 pub(crate) mod caller_deadline;
-mod clear_card;
 pub mod client;
 pub(crate) mod codec;
 pub(crate) mod connection;

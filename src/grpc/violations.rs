@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::clear_card::contains_card_number;
+use crate::card::clear_card::contains_card_number;
 
 /// Violations that are listed at most. No message has as many fields.
 const MAX_VIOLATIONS: usize = 32;

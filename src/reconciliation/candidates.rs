@@ -1,6 +1,9 @@
 //! The items that lines may be about, found by what both say.
 
+use std::borrow::Cow;
+
 use super::rules::{Key, MatchRule, With};
+use crate::card::clear_card::{contains_card_number, without_card_numbers};
 use crate::payment::ids::{HostId, MerchantId, OperationId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::reference::Rrn;
@@ -36,6 +39,23 @@ impl<'a> ReportOf<'a> {
             .iter()
             .filter(move |(known, _)| known == acceptor);
         named.map(|(_, merchant)| *merchant)
+    }
+
+    /// Lines without a card number in the place of an acceptor. An acceptor that a merchant has may look like one, and stays.
+    pub(super) fn without_cards(self, lines: &[ReportLine]) -> Cow<'_, [ReportLine]> {
+        let is_card = |line: &ReportLine| {
+            contains_card_number(&line.acceptor) && self.merchants_of(line).next().is_none()
+        };
+        if !lines.iter().any(is_card) {
+            return Cow::Borrowed(lines);
+        }
+        let mut lines = lines.to_vec();
+        for line in &mut lines {
+            if is_card(line) {
+                line.acceptor = without_card_numbers(&line.acceptor).into_owned();
+            }
+        }
+        Cow::Owned(lines)
     }
 }
 
@@ -365,5 +385,38 @@ pub(super) const fn bank_minor(line: &ReportLine) -> i64 {
     match line.kind {
         ReportKind::Refund | ReportKind::Chargeback => line.gross_minor.saturating_neg(),
         ReportKind::Capture | ReportKind::ChargebackReversal => line.gross_minor,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An acceptor of fifteen digits may have the check digit of a card.
+    #[test]
+    fn an_acceptor_is_masked_where_no_merchant_has_it() {
+        let line = |acceptor: &str| -> ReportLine {
+            serde_json::from_value(serde_json::json!({
+                "number": 2,
+                "business_date": "2026-11-29",
+                "acceptor": acceptor,
+                "kind": ReportKind::Capture,
+                "rrn": "633300000001",
+                "currency": "EUR",
+                "gross_minor": 14987
+            }))
+            .unwrap()
+        };
+        let merchants = [("378282246310005".to_owned(), "shop".parse().unwrap())];
+        let of = ReportOf {
+            host_id: "acquirer".parse().unwrap(),
+            business_date: "2026-11-29".parse().unwrap(),
+            merchants: &merchants,
+            fees: None,
+        };
+        let lines = [line("371449635398431"), line("378282246310005"), line("S1")];
+        let kept = of.without_cards(&lines);
+        let acceptors: Vec<_> = kept.iter().map(|line| &*line.acceptor).collect();
+        assert_eq!(acceptors, ["***********8431", "378282246310005", "S1"]);
     }
 }

@@ -244,8 +244,9 @@ impl Comparing {
         let merchants = self.items.merchants_of(import, &self.lines).await?;
         let comparing = spawn_blocking(move || {
             let of = of(&self.import, &merchants, self.fees.as_deref());
-            let (applied, chargebacks) = as_they_come(of, &self.rules, &self.lines, found);
-            let kept = self.lines.iter().map(kept).collect::<Result<_, _>>()?;
+            let lines = of.without_cards(&self.lines);
+            let (applied, chargebacks) = as_they_come(of, &self.rules, &lines, found);
+            let kept = lines.iter().map(kept).collect::<Result<_, _>>()?;
             Ok(Compared {
                 kept,
                 applied,

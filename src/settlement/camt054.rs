@@ -1,5 +1,6 @@
 //! What became of payouts, as the bank tells it: ISO 20022 camt.054, of every version that has its namespace.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::BufRead;
 
@@ -8,6 +9,7 @@ use super::iso20022::entries::{Entries, Part};
 use super::iso20022::entry::UnknownAmounts;
 use super::iso20022::error::Iso20022Error;
 use super::iso20022::message::Message;
+use crate::card::clear_card::without_card_numbers;
 
 /// The largest file: its bookings are held until the last of them is read.
 pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -45,8 +47,24 @@ impl<R: BufRead> Iterator for Camt054<R> {
                 }
             }
         }
-        self.bookings.pop_front().map(Ok)
+        self.bookings.pop_front().map(without_cards).map(Ok)
     }
+}
+
+/// A booking whose texts have no card number.
+fn without_cards(mut booking: Booking) -> Booking {
+    let texts = [
+        &mut booking.servicer_reference,
+        &mut booking.end_to_end_id,
+        &mut booking.return_reason,
+        &mut booking.text,
+    ];
+    for text in texts.into_iter().flatten() {
+        if let Cow::Owned(masked) = without_card_numbers(text) {
+            *text = masked;
+        }
+    }
+    booking
 }
 
 #[cfg(test)]

@@ -104,6 +104,19 @@ fn an_entry_is_a_booking() {
     assert_eq!(bookings(&file), [first, second]);
 }
 
+/// What a bank writes is kept, and shown to people.
+#[test]
+fn no_booking_has_a_card_number() {
+    let text = BOOKED
+        .replace("UTR0001", "0004242424242424242")
+        .replace("<Cd>AC04</Cd>", "<Prtry>4111 1111 1111 1111</Prtry>");
+    let bookings = bookings(&file("08", &text));
+    let reference = bookings[0].servicer_reference.as_deref();
+    assert_eq!(reference, Some("000************4242"));
+    let reason = bookings[1].return_reason.as_deref();
+    assert_eq!(reason, Some("**** **** **** 1111"));
+}
+
 #[test]
 fn every_version_is_read() {
     let old_status = BOOKED.replace("<Sts><Cd>BOOK</Cd></Sts>", "<Sts>BOOK</Sts>");

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::fault::Fault;
 use super::fields::Fields;
 use super::format::{CsvFormat, Field, ReportKind};
+use crate::card::clear_card::without_card_numbers;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::payment::reference::Rrn;
 use crate::settlement::format_error::DateForm;
-use crate::settlement::shown::without_cards;
 
 /// What the bank settles of one capture, refund or chargeback. Amounts are minor units of `currency`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct ReportLine {
     pub number: u64,
     /// The business date.
     pub business_date: BusinessDate,
-    /// The acceptor (DE 42).
+    /// The acceptor (DE 42), as it came: it may be a number that looks like a card's. It is kept so where a merchant has it.
     pub acceptor: String,
     /// What it is about.
     pub kind: ReportKind,
@@ -188,7 +188,7 @@ impl<'a> RowReader<'a> {
             let expected = "an amount, here or as a debit";
             self.fault(Field::GrossCredit, expected, "")
         })?;
-        let owned = |text: Option<&str>| text.map(without_cards);
+        let owned = |text: Option<&str>| text.map(|text| without_card_numbers(text).into_owned());
         let line = ReportLine {
             number: self.number,
             business_date: self.business_date()?,

@@ -1,6 +1,7 @@
 //! The headers: 01 of a file, 02 of a group.
 
 use super::record::Record;
+use crate::card::clear_card::without_card_numbers;
 use crate::payment::bank_statement::StatementKind;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
@@ -28,7 +29,11 @@ pub(super) fn read_file_header(
     let number = record.mandatory(4, "file id")?;
     match record.field(7) {
         "2" => Ok(FileHeader {
-            key: format!("{sender}/{date}/{number}"),
+            key: format!(
+                "{}/{date}/{}",
+                without_card_numbers(sender),
+                without_card_numbers(number)
+            ),
         }),
         version => Err(record.wrong("version", "2", version)),
     }

@@ -4,11 +4,11 @@ use iso8583::Message;
 
 use super::format::{DateOf, IpmFormat};
 use super::message::private;
+use crate::card::clear_card::without_card_numbers;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::settlement::report::format::ReportKind;
 use crate::settlement::report::line::ReportLine;
-use crate::settlement::shown::without_cards;
 
 /// The function codes (DE 24) of a second presentment, whole or in part: what was charged back is given back.
 const SECOND: [u64; 2] = [205, 282];
@@ -55,7 +55,9 @@ impl Presentment<'_> {
         let line = ReportLine {
             number: self.number,
             business_date: self.business_date(kind)?,
-            acceptor: self.text(42).ok_or_else(|| self.wrong(42, "an acceptor"))?,
+            acceptor: self
+                .as_it_came(42)
+                .ok_or_else(|| self.wrong(42, "an acceptor"))?,
             kind,
             rrn: self.text(37),
             acquirer_reference: self.text(31),
@@ -169,11 +171,17 @@ impl Presentment<'_> {
         })
     }
 
-    /// The text of an element without its spaces; none where nothing is left.
+    /// The text of an element without its spaces, and without card numbers; none where nothing is left.
     fn text(&self, de: u8) -> Option<String> {
+        let text = self.as_it_came(de)?;
+        Some(without_card_numbers(&text).into_owned())
+    }
+
+    /// The text of an element without its spaces; none where nothing is left.
+    fn as_it_came(&self, de: u8) -> Option<String> {
         let text = self.message.text_trimmed(de)?;
         let text = text.trim_start_matches(' ');
-        (!text.is_empty()).then(|| without_cards(text))
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     fn wrong(&self, de: u8, expected: impl Into<String>) -> Wrong {

@@ -70,6 +70,31 @@ fn faults(text: impl AsRef<[u8]>) -> Faults {
     }
 }
 
+/// What a bank writes is kept, and shown to people.
+#[test]
+fn no_reference_that_is_read_is_a_card_number() {
+    let zeros = "2026-11-29,A,,SALE,0005555555555554444,0004242424242424242,,,EUR,,1,,,,,,,";
+    let groups = "2026-11-29,A,,SALE,4111 1111 1111 1111,,3782 822463 10005,,EUR,,1,,,,,,,";
+    // No card number: one digit is another.
+    let plain = "2026-11-29,A,,SALE,,4242424242424241,,,EUR,,1,,,,,,,";
+    let end = "<END>,3,0,3,0,0";
+    let lines = read(with(&[zeros, groups, plain, end])).unwrap().lines;
+    let said = lines.iter().map(|line| {
+        let texts = [&line.rrn, &line.acquirer_reference, &line.approval_code];
+        texts
+            .map(|text| text.clone().unwrap_or_default())
+            .join(" / ")
+    });
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [
+            "000************4444 / 000************4242 / ",
+            "**** **** **** 1111 /  / **** ****** *0005",
+            " / 4242424242424241 / ",
+        ]
+    );
+}
+
 #[test]
 fn a_report_is_read() {
     let chargeback =

@@ -1,15 +1,19 @@
-//! Finds card numbers in clear, so that they are refused before anything keeps or logs them.
+//! Finds card numbers in clear, so that they are refused or masked before anything keeps or logs them.
 //!
 //! A merchant that sends a card number in clear, in whichever field, has a fault that must be found on
-//! its first call, not in an audit. The search is for what people and programs send by mistake: 13 to
-//! 19 digits with a valid check digit, in one piece or in groups as on the card, whatever stands
-//! before and after them, whichever character stands between the groups, or spaces and dashes, and in
-//! whichever script's decimal digits: full-width ones, as a Japanese keyboard makes them, or
-//! Arabic-Indic ones.
+//! its first call, not in an audit. A bank's file is taken in all the same, and its texts are kept
+//! masked. The search is for what people and programs write by mistake: 13 to 19 digits with a valid
+//! check digit, in one piece or in groups as on the card, whatever stands before and after them,
+//! whichever character stands between the groups, or spaces and dashes, however many zeros fill the
+//! field before them, and in whichever script's decimal digits: full-width ones, as a Japanese
+//! keyboard makes them, or Arabic-Indic ones.
+//!
+//! Requests and files are searched alike: a reference that a request was taken with stands in a bank's
+//! file unmasked, and is found there.
 //!
 //! Not taken for card numbers:
-//! - numbers that begin with 0, 1 or 20: time stamps and dates far more often than the few airline
-//!   cards in that range;
+//! - numbers that begin with 1 or 20, zeros before them left out: time stamps and dates far more often
+//!   than the few airline cards in that range;
 //! - groups of one or two digits: days, hours, quantities;
 //! - what is within a hexadecimal identifier, a UUID among them: a long run of digits there is chance.
 //!
@@ -18,8 +22,9 @@
 //! one letter within the digits helps.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use crate::card::pan::{PAN_DIGITS, passes_luhn};
+use super::pan::{PAN_DIGITS, passes_luhn};
 
 /// The fewest digits of a group that a card number is written in: 4-4-4-4, 4-6-5, 4-6-4, 4-4-4-4-3.
 const MIN_GROUP_DIGITS: usize = 3;
@@ -45,24 +50,94 @@ const ZEROS: [u32; 65] = [
     0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
+/// The last digits of a card number that are shown.
+const SHOWN_DIGITS: usize = 4;
+
 /// Whether `text` holds what must be taken for a card number in clear.
 pub(crate) fn contains_card_number(text: &str) -> bool {
     let text = &*with_ascii_digits(text);
-    // Most texts are too short for a card number: the common case costs one pass.
-    if text.bytes().filter(u8::is_ascii_digit).count() < *PAN_DIGITS.start() {
-        return false;
+    CardNumbers::of(text).next().is_some()
+}
+
+/// `text` with only the last four digits of what must be taken for a card number in clear.
+pub(crate) fn without_card_numbers(text: &str) -> Cow<'_, str> {
+    let ascii = with_ascii_digits(text);
+    let mut numbers = CardNumbers::of(&ascii).peekable();
+    if numbers.peek().is_none() {
+        return Cow::Borrowed(text);
     }
-    let words = words(text);
-    let mut row = Row::new(text);
-    let mut rest = words.as_slice();
-    while let Some((word, following)) = rest.split_first() {
-        rest = after_uuid(text, rest).unwrap_or(following);
-        let is_id = rest.len() < following.len() || is_hex_id(word.text);
-        if !is_id && digit_runs(*word).any(|digits| row.completes_card_number(digits)) {
-            return true;
+    let mut masked = String::with_capacity(ascii.len());
+    let mut end = 0;
+    for number in numbers {
+        masked.push_str(ascii.get(end..number.start).unwrap_or_default());
+        mask(ascii.get(number.clone()).unwrap_or_default(), &mut masked);
+        end = number.end;
+    }
+    masked.push_str(ascii.get(end..).unwrap_or_default());
+    Cow::Owned(masked)
+}
+
+/// Writes a number with asterisks for all but its last digits. What is between its groups stays.
+fn mask(number: &str, out: &mut String) {
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let mut hidden = digits.saturating_sub(SHOWN_DIGITS);
+    out.extend(number.chars().map(|character| {
+        if hidden > 0 && character.is_ascii_digit() {
+            hidden -= 1;
+            '*'
+        } else {
+            character
+        }
+    }));
+}
+
+/// The bytes of each card number of a text, one after the other.
+struct CardNumbers<'t> {
+    text: &'t str,
+    /// The words that are not searched yet.
+    words: std::vec::IntoIter<Part<'t>>,
+    /// The runs of digits of the last word that are not searched yet.
+    runs: std::vec::IntoIter<Part<'t>>,
+    row: Row<'t>,
+}
+
+impl<'t> CardNumbers<'t> {
+    /// Those of a text whose decimal digits are ASCII ones.
+    fn of(text: &'t str) -> Self {
+        // Most texts are too short for a card number: the common case costs one pass.
+        let is_long = text.bytes().filter(u8::is_ascii_digit).count() >= *PAN_DIGITS.start();
+        let words = if is_long { words(text) } else { Vec::new() };
+        Self {
+            text,
+            words: words.into_iter(),
+            runs: Vec::new().into_iter(),
+            row: Row::new(text),
         }
     }
-    false
+}
+
+impl Iterator for CardNumbers<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            for digits in self.runs.by_ref() {
+                if let Some(number) = self.row.card_number_that_ends_with(digits) {
+                    return Some(number);
+                }
+            }
+            let words = self.words.as_slice();
+            let (word, following) = words.split_first()?;
+            let left = after_uuid(self.text, words).unwrap_or(following);
+            let is_id = left.len() < following.len() || is_hex_id(word.text);
+            if !is_id {
+                self.runs = digit_runs(*word).collect::<Vec<_>>().into_iter();
+            }
+            // The words of an identifier of several, and otherwise one.
+            let passed = words.len() - left.len();
+            self.words.nth(passed.saturating_sub(1));
+        }
+    }
 }
 
 /// The text with every decimal digit as its ASCII one, and all else as it is.
@@ -163,28 +238,31 @@ impl<'t> Row<'t> {
         Self { text, groups }
     }
 
-    /// Takes the next run of digits of the text: whether it, or the last groups up to it, are a card
-    /// number.
-    fn completes_card_number(&mut self, digits: Part<'t>) -> bool {
+    /// Takes the next run of digits of the text: where the card number is that it is, or that the last
+    /// groups up to it are.
+    fn card_number_that_ends_with(&mut self, digits: Part<'t>) -> Option<Range<usize>> {
         if digits.text.len() < MIN_GROUP_DIGITS || !self.is_continued_by(&digits) {
             self.groups.clear();
         }
         if digits.text.len() < MIN_GROUP_DIGITS {
-            return false;
+            return None;
         }
         self.groups.push(digits);
         let mut length = 0;
         for (first, group) in self.groups.iter().enumerate().rev() {
+            let number = self.groups.get(first..).unwrap_or_default();
+            let zeros = group.text.len() - group.text.trim_start_matches('0').len();
+            if PAN_DIGITS.contains(&(length + group.text.len() - zeros)) && is_card_number(number) {
+                let number = group.start + zeros..digits.end();
+                self.groups.clear();
+                return Some(number);
+            }
             length += group.text.len();
             if length > *PAN_DIGITS.end() {
                 break;
             }
-            let number = self.groups.get(first..).unwrap_or_default();
-            if length >= *PAN_DIGITS.start() && is_card_number(number) {
-                return true;
-            }
         }
-        false
+        None
     }
 
     fn is_continued_by(&self, digits: &Part<'_>) -> bool {
@@ -201,11 +279,13 @@ impl<'t> Row<'t> {
     }
 }
 
-/// Whether digits of the right number have the beginning and the check digit of a card number.
+/// Whether digits of the right number have the beginning and the check digit of a card number. Zeros
+/// before them change neither.
 fn is_card_number(groups: &[Part<'_>]) -> bool {
-    let begins_like_one = groups
-        .first()
-        .is_some_and(|first| !first.text.starts_with(['0', '1']) && !first.text.starts_with("20"));
+    let begins_like_one = groups.first().is_some_and(|first| {
+        let first = first.text.trim_start_matches('0');
+        !first.is_empty() && !first.starts_with('1') && !first.starts_with("20")
+    });
     begins_like_one && passes_luhn(groups.iter().flat_map(|group| group.text.bytes()))
 }
 
@@ -258,12 +338,46 @@ mod tests {
             "\u{664}\u{662}42 4242 4242 4242",
             "\u{96a}\u{968}42424242424242",
             "\u{1d7d2}\u{1d7d0}42-4242-4242-4242",
+            // A field filled up with zeros, longer than any card number too.
+            "0004242424242424242",
+            "0005555555555554444",
+            "00000004242424242424242",
+            "0000 4242 4242 4242 4242",
             // Beside identifiers, not within them.
             "ab4242424242424242cdefab 4242-4242-4242-4242",
             "5f0c9d2e-8a71-4364-8a71-5f0c9d2e8a71 4242424242424242",
             "5f0c9d2e-8a71-4364-8a71-5f0c9d2e8a71-4242-4242-4242-4242",
         ] {
             assert!(contains_card_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_masked_text_shows_four_digits_of_each_card_number() {
+        for (text, expected) in [
+            ("CARD 4111111111111111 PAID", "CARD ************1111 PAID"),
+            ("4111 1111-1111 1111", "**** ****-**** 1111"),
+            ("3782 822463 10005", "**** ****** *0005"),
+            ("0004242424242424242", "000************4242"),
+            (
+                "4242424242424242, x5555555555554444y 4242424242424241",
+                "************4242, x************4444y 4242424242424241",
+            ),
+            (
+                "\u{e9} ４２４２４２４２４２４２４２４２",
+                "\u{e9} ************4242",
+            ),
+            // Nothing is a card number: not a letter is another one.
+            ("４２", "４２"),
+            ("000633312000001", "000633312000001"),
+            ("74000006333000000000012", "74000006333000000000012"),
+            (
+                "out-06e9x3w8k1z7h4n2m5q0r8t6va",
+                "out-06e9x3w8k1z7h4n2m5q0r8t6va",
+            ),
+        ] {
+            assert_eq!(without_card_numbers(text), expected);
+            assert!(!contains_card_number(&without_card_numbers(text)), "{text}");
         }
     }
 
@@ -298,6 +412,11 @@ mod tests {
             "1763757000000125",
             // A date and a number, with a valid check digit too.
             "2026112100000008",
+            // The same, filled up with zeros, and a number that is too short without them.
+            "0001763757000122",
+            "0002026112100000008",
+            "000424242424242",
+            "0000000000000000",
             "12345678-4242-4242-4242-424242424242",
             // Hexadecimal identifiers with sixteen digits of a card in them.
             "ab4242424242424242cdefabcdefabcd",
