@@ -8,7 +8,7 @@ use tonic::transport::Channel;
 
 use super::error::CommandError;
 use super::operators_door::{OperatorsDoor, Why, moment, pages, short, told};
-use super::output::{print_line, table};
+use super::output::{amount, print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::owed_service_client::OwedServiceClient;
@@ -183,6 +183,11 @@ fn state(entry: &pb::Owed) -> &'static str {
     short(entry.state().as_str_name(), "OWED_STATE_")
 }
 
+fn amount_of(entry: &pb::Owed) -> String {
+    let amount = amount(entry.amount_minor, &entry.currency);
+    format!("{amount} {}", entry.currency)
+}
+
 fn show(entries: &[pb::Owed], as_json: bool) -> Result<(), CommandError> {
     if as_json {
         let mut rows: Vec<Value> = Vec::new();
@@ -224,7 +229,7 @@ fn show(entries: &[pb::Owed], as_json: bool) -> Result<(), CommandError> {
             entry.operation_id.as_str(),
             &entry.host_id,
             &entry.kind,
-            &format!("{} {}", entry.amount_minor, entry.currency),
+            &amount_of(entry),
             &entry.rrn,
             state(entry),
             &entry.attempts.to_string(),
@@ -234,4 +239,21 @@ fn show(entries: &[pb::Owed], as_json: bool) -> Result<(), CommandError> {
         ]);
     }
     print_line!("{table}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_has_the_decimals_of_its_currency() {
+        for (currency, expected) in [("EUR", "12.50 EUR"), ("JPY", "1250 JPY")] {
+            let entry = pb::Owed {
+                amount_minor: 1_250,
+                currency: currency.to_owned(),
+                ..pb::Owed::default()
+            };
+            assert_eq!(amount_of(&entry), expected);
+        }
+    }
 }
