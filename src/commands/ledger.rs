@@ -21,7 +21,7 @@ use crate::admin_api::pb::ledger_service_client::LedgerServiceClient;
     payswitch ledger journal pay_06e9x3w8k1z7h4n2m5q0r8t6va\n  \
     payswitch ledger verify\n\n\
     A debit is positive, a credit negative: what a merchant is owed is negative.\n\n\
-    Exit codes: 0 done, 1 failed, or something is not as it was sealed, 2 wrong usage.")]
+    Exit codes: 0 done, 1 failed, or the balances don't sum to zero, or something is not as it was sealed, 2 wrong usage.")]
 pub struct LedgerArgs {
     #[command(flatten)]
     door: OperatorsDoor,
@@ -67,7 +67,7 @@ pub fn run(arguments: LedgerArgs) -> Result<ExitCode, CommandError> {
         let client = LedgerServiceClient::new(arguments.door.connect().await?);
         let as_json = arguments.json;
         match arguments.action {
-            Action::Balance { merchant } => show_balances(client, merchant, as_json).await?,
+            Action::Balance { merchant } => return show_balances(client, merchant, as_json).await,
             Action::Journal { payment, limit } => {
                 show_journals(client, payment, limit, as_json).await?;
             }
@@ -81,7 +81,7 @@ async fn show_balances(
     mut client: LedgerServiceClient<Channel>,
     merchant_id: String,
     as_json: bool,
-) -> Result<(), CommandError> {
+) -> Result<ExitCode, CommandError> {
     let balances = pages(usize::MAX, async |page_size, page_token| {
         let request = pb::ListAccountBalancesRequest {
             page_size,
@@ -98,6 +98,12 @@ async fn show_balances(
         let sum = sums.entry(&balance.currency).or_default();
         *sum = sum.saturating_add(balance.amount_minor);
     }
+    let open = not_zero(&balances);
+    let exit = if open.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    };
     if as_json {
         let row = |it: &pb::AccountBalance| {
             json!({
@@ -109,7 +115,13 @@ async fn show_balances(
             })
         };
         let rows: Vec<Value> = balances.iter().map(row).collect();
-        return print_line!("{:#}", json!({ "balances": rows, "sums_minor": sums }));
+        let document = json!({
+            "balances": rows,
+            "sums_minor": sums,
+            "sum_to_zero": open.is_empty(),
+        });
+        print_line!("{document:#}")?;
+        return Ok(exit);
     }
     let mut shown = table(&["merchant", "host", "account", "amount", "currency"]);
     for it in &balances {
@@ -122,9 +134,31 @@ async fn show_balances(
         ]);
     }
     for (currency, sum) in sums {
-        shown.add_row(["", "", "all", &amount(sum, currency), currency]);
+        let all = match sum {
+            0 => "all",
+            _ => "all: not zero",
+        };
+        shown.add_row(["", "", all, &amount(sum, currency), currency]);
     }
-    print_line!("{shown}")
+    print_line!("{shown}")?;
+    for ((merchant, currency), sum) in &open {
+        print_line!(
+            "The accounts of {merchant} don't sum to zero, but to {} {currency}: run payswitch ledger verify",
+            amount(*sum, currency)
+        )?;
+    }
+    Ok(exit)
+}
+
+/// The sums that are not zero, each of the accounts of a merchant in one currency: no journal has lines of two merchants.
+fn not_zero(balances: &[pb::AccountBalance]) -> BTreeMap<(&str, &str), i64> {
+    let mut sums: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for it in balances {
+        let sum = sums.entry((&it.merchant_id, &it.currency)).or_default();
+        *sum = sum.saturating_add(it.amount_minor);
+    }
+    sums.retain(|_, sum| *sum != 0);
+    sums
 }
 
 async fn show_journals(
@@ -308,4 +342,30 @@ fn show_verified(
         print_line!("There is no file of seals outside the database (ledger.seal_file)")?;
     }
     print_line!("The seals are signed by the Ed25519 key {}", end.public_key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books_that_do_not_balance_are_told_for_each_merchant_and_currency() {
+        let balance = |merchant_id: &str, currency: &str, amount_minor| pb::AccountBalance {
+            merchant_id: merchant_id.to_owned(),
+            currency: currency.to_owned(),
+            amount_minor,
+            ..pb::AccountBalance::default()
+        };
+        let mut balances = vec![
+            balance("a", "EUR", 1_250),
+            balance("a", "EUR", -1_250),
+            balance("a", "USD", 700),
+            balance("b", "USD", -700),
+        ];
+        // What is missing in one place is no balance for another.
+        let expected = [(("a", "USD"), 700), (("b", "USD"), -700)];
+        assert_eq!(not_zero(&balances), BTreeMap::from(expected));
+        balances.truncate(2);
+        assert!(not_zero(&balances).is_empty());
+    }
 }
