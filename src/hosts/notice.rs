@@ -53,7 +53,7 @@ pub struct HostCutover {
 pub struct Quarantined {
     /// Which host.
     pub host_id: HostId,
-    /// Which of its lines, from 0.
+    /// Which of its lines, from 1.
     pub line: usize,
     /// Why it is here.
     pub reason: QuarantineReason,

@@ -38,6 +38,11 @@ pub(in crate::hosts) struct Reporter {
 }
 
 impl Reporter {
+    /// The line's number for people: from 1, as operators see it everywhere.
+    const fn number(&self) -> usize {
+        self.line.saturating_add(1)
+    }
+
     /// Records what the line is doing.
     pub(super) fn state(&self, state: LineState, fault: Option<String>) {
         self.board
@@ -52,7 +57,7 @@ impl Reporter {
             | mpsc::error::TrySendError::Closed(notice)) = error;
             tracing::error!(
                 host.id = %self.profile.host_id,
-                line = self.line,
+                line = self.number(),
                 ?notice,
                 "a notice could not be recorded"
             );
@@ -62,14 +67,14 @@ impl Reporter {
     /// The line signed on.
     pub(super) fn line_up(&self) {
         self.state(LineState::SignedOn, None);
-        tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is up");
+        tracing::info!(host.id = %self.profile.host_id, line = self.number(), "the line is up");
     }
 
     /// The host has not said anything since a request was written, for longer than its profile expects.
     pub(super) fn line_silent(&self) {
         tracing::warn!(
             host.id = %self.profile.host_id,
-            line = self.line,
+            line = self.number(),
             "the host is silent; the line takes no payments until it answers an echo"
         );
     }
@@ -77,7 +82,7 @@ impl Reporter {
     /// The host would not be trusted any more: the line finishes what is in flight, and connects again.
     pub(super) fn not_trusted(&self, fault: &LineFault) {
         tracing::warn!(
-            host.id = %self.profile.host_id, line = self.line, %fault,
+            host.id = %self.profile.host_id, line = self.number(), %fault,
             "the line signs off and connects again"
         );
         self.state(LineState::Draining, Some(fault.to_string()));
@@ -86,7 +91,7 @@ impl Reporter {
     /// The line was lost, and why.
     pub(super) fn line_lost(&self, fault: &LineFault) {
         tracing::warn!(
-            host.id = %self.profile.host_id, line = self.line, %fault, "the line is down"
+            host.id = %self.profile.host_id, line = self.number(), %fault, "the line is down"
         );
         self.state(LineState::BackingOff, Some(fault.to_string()));
     }
@@ -94,7 +99,7 @@ impl Reporter {
     /// The line ended as it was asked to.
     pub(super) fn line_closed(&self) {
         self.state(LineState::Closed, None);
-        tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is closed");
+        tracing::info!(host.id = %self.profile.host_id, line = self.number(), "the line is closed");
     }
 
     /// The host has begun another date. Where nobody can record it now, the host is not answered.
@@ -145,7 +150,7 @@ impl Reporter {
             Treatment::Keep => {}
             Treatment::LastSaid => {
                 tracing::error!(
-                    host.id = %self.profile.host_id, line = self.line,
+                    host.id = %self.profile.host_id, line = self.number(),
                     "the host sends many messages that nobody waits for; the next ones are only counted"
                 );
                 return Ok(());
@@ -155,7 +160,7 @@ impl Reporter {
         }
         let quarantined = Quarantined {
             host_id: self.profile.host_id,
-            line: self.line,
+            line: self.number(),
             reason,
             mti: message.map(|message| message.mti().to_string()),
             stan: message.and_then(stan_of),
@@ -169,7 +174,7 @@ impl Reporter {
         };
         tracing::warn!(
             host.id = %self.profile.host_id,
-            line = self.line,
+            line = self.number(),
             reason = %quarantined.reason,
             mti = quarantined.mti.as_deref(),
             stan = quarantined.stan.map(tracing::field::display),

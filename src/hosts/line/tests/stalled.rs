@@ -418,3 +418,21 @@ async fn garbage_ends_the_session_and_nothing_else() {
         }
     }
 }
+
+/// As operators count lines everywhere: `hosts list` and `hosts echo` begin with 1.
+#[tokio::test]
+async fn the_log_counts_lines_from_one() {
+    use std::io::Read as _;
+    let detached = detached_line().await;
+    let (mut written, log) = std::io::pipe().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(Arc::new(log))
+        .finish();
+    tracing::subscriber::with_default(subscriber, || detached.line.report.line_up());
+    let mut bytes = [0; 1024];
+    let read = written.read(&mut bytes).unwrap();
+    let said = String::from_utf8_lossy(&bytes[..read]);
+    assert!(said.contains("the line is up"), "{said}");
+    assert!(said.contains("line=1"), "{said}");
+}
