@@ -1,5 +1,6 @@
 //! The master key, and the keys that cards are sealed to.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use super::finding::Findings;
 use crate::card::key_files::mode_readable_by_others;
 use crate::card::keys::{MAX_SEALING_KEYS, SealingKeys};
 use crate::card::master_key::{MasterKey, MasterKeyTier};
+use crate::card::masters::{MASTER_KEY_VARIABLE, MasterKeyError};
 use crate::card::sealing_key::KeyState;
 use crate::config::card::CardConfig;
 use crate::random::Random;
@@ -31,18 +33,36 @@ pub fn check_master_key(config: &CardConfig, findings: &mut Findings) -> Option<
             Some(Arc::new(key))
         }
         Err(error) => {
-            let path = file.map_or("master.key".into(), |file| file.display().to_string());
-            findings.failed(
-                CHECK,
-                with_causes(&error),
-                format!(
-                    "where there is none yet: (umask 077; head -c 32 /dev/urandom | base64 > {path}); else put it back \
-                     from where it is kept, owned by the user of the service: chmod 0400 {path}"
-                ),
-            );
+            findings.failed(CHECK, with_causes(&error), master_key_advice(file, &error));
             None
         }
     }
+}
+
+/// What to do about a master key that does not load. Where something is, nothing is advised that would write over it: what
+/// is wrapped under the key could never be opened again.
+fn master_key_advice(file: Option<&Path>, error: &MasterKeyError) -> String {
+    if matches!(error, MasterKeyError::MalformedMasterKey { place } if place == MASTER_KEY_VARIABLE)
+    {
+        return format!(
+            "set {MASTER_KEY_VARIABLE} to the whole key, as it is kept; don't make another one"
+        );
+    }
+    let file = file.unwrap_or(Path::new("master.key"));
+    let path = file.display();
+    let found = file.symlink_metadata();
+    if found.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return format!(
+            "where there is none yet: (umask 077; head -c 32 /dev/urandom | base64 > {path}); else put it back from where \
+             it is kept, owned by the user of the service: chmod 0400 {path}"
+        );
+    }
+    if mode_readable_by_others(file).is_some() {
+        return format!("chmod 0400 {path}, as the user of the service, who owns it");
+    }
+    format!(
+        "put the key back from where it is kept, owned by the user of the service: chmod 0400 {path}; don't make another one"
+    )
 }
 
 fn owner_and_mode(file: Option<&Path>) -> String {
@@ -156,12 +176,17 @@ mod tests {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
         let open = look(Standing::Failed);
         assert!(
-            open.found.contains("0640") && open.advice.contains("chmod"),
+            open.found.contains("0640") && open.advice.starts_with("chmod"),
             "{open:?}"
         );
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         std::fs::write(&path, "c2hvcnQ=\n").unwrap();
-        assert!(look(Standing::Failed).found.contains("32 bytes"));
+        let short = look(Standing::Failed);
+        assert!(short.found.contains("32 bytes"), "{short:?}");
+        // A line that is pasted must not make the key another one.
+        for there in [open, short] {
+            assert!(!there.advice.contains("/dev/urandom"), "{there:?}");
+        }
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
