@@ -4,11 +4,15 @@
 use super::admin_api::AdminApiConfig;
 use super::{Config, ConfigError, ENVIRONMENT_PREFIX};
 
-/// Variables that are no settings: secrets, and what the tests are told.
-const NOT_SETTINGS: [&str; 6] = [
+/// Variables of operators that are no settings.
+const NOT_SETTINGS: [&str; 3] = [
     "PAYSWITCH_MASTER_KEY",
     "PAYSWITCH_API_KEY",
     "PAYSWITCH_READY_FILE",
+];
+
+/// What the tests are told. Nobody else means one of these.
+const OF_TESTS: [&str; 3] = [
     "PAYSWITCH_BIN",
     "PAYSWITCH_TEST_POSTGRES",
     "PAYSWITCH_REQUIRE_PEERS",
@@ -24,6 +28,7 @@ pub(super) fn check(names: impl Iterator<Item = String>) -> Result<(), ConfigErr
         if name.starts_with(ENVIRONMENT_PREFIX)
             && !name.contains("__")
             && !NOT_SETTINGS.contains(&name.as_str())
+            && !OF_TESTS.contains(&name.as_str())
             && name != ENVIRONMENT
             && !is_of_kubernetes(&name)
         {
@@ -109,6 +114,14 @@ mod tests {
     }
 
     #[test]
+    fn no_variable_of_the_tests_is_suggested() {
+        for name in ["PAYSWITCH_FOO", "PAYSWITCH_BINS", "PAYSWITCH_REQUIRE_PEER"] {
+            let suggested = nearest(name);
+            assert!(!OF_TESTS.contains(&suggested.as_str()), "{suggested}");
+        }
+    }
+
+    #[test]
     fn what_is_known_or_somebody_elses_is_passed_over() {
         for name in [
             "PATH",
@@ -116,6 +129,7 @@ mod tests {
             "PAYSWITCH_API_KEY",
             "PAYSWITCH_ENVIRONMENT",
             "PAYSWITCH_STORE__URL",
+            "PAYSWITCH_BIN",
             "PAYSWITCH_SERVICE_HOST",
             "PAYSWITCH_SERVICE_PORT_GRPC",
             "PAYSWITCH_PORT",
