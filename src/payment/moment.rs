@@ -198,6 +198,13 @@ impl BusinessDate {
         Self(before.unwrap_or(time::Date::MIN))
     }
 
+    /// The date that is so many days after this one.
+    #[must_use]
+    pub fn days_after(self, days: u16) -> Self {
+        let after = self.0.checked_add(time::Duration::days(i64::from(days)));
+        Self(after.unwrap_or(time::Date::MAX))
+    }
+
     /// The date, where the calendar has it.
     #[must_use]
     pub fn of_calendar(year: i32, month: u8, day: u8) -> Option<Self> {

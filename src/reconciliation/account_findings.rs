@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::accounts::StatementAccount;
+use super::accounts::{MOST_DAYS_AHEAD, StatementAccount};
 use super::references::payouts_named;
 use crate::payment::account_finding::{AccountFinding, AccountFindingKind, OnAccount, found_in};
 use crate::payment::bank_statement::{BankLine, BankStatement, Candidate, LineFinding, LineMatch};
@@ -231,12 +231,15 @@ async fn record_missing(
     about: &BTreeSet<String>,
     at: UnixMillis,
 ) -> Result<(), StoreError> {
-    let Some([first, last]) = store.statement_dates(account.name).await? else {
+    // A version before this one has taken statements in that close at any time.
+    let today: BusinessDate = NumberDate::of(at).into();
+    let latest = today.days_after(MOST_DAYS_AHEAD);
+    let Some([first, last]) = store.statement_dates(account.name, latest).await? else {
         return Ok(());
     };
     let from = first
         .max(last.days_before(LOOK_BACK_DAYS))
-        .max(gap.unwrap_or(first));
+        .max(gap.filter(|gap| *gap <= latest).unwrap_or(first));
     let before = last.days_before(account.window_days);
     for host in &account.hosts {
         let days = store.days_without_line(*host, account.currency, (from, before));

@@ -10,6 +10,9 @@ use crate::settlement::bank_account::AccountNumber;
 
 /// The longest time in which the money of a day may come, in days.
 const MOST_WINDOW_DAYS: u16 = 31;
+/// How many days after today a statement may begin or close: clocks and time zones differ. What is missing is looked for
+/// up to the last closing date, and one that is far off would end that.
+pub(super) const MOST_DAYS_AHEAD: u16 = 14;
 
 /// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -253,8 +253,7 @@ impl Payouts {
             host_id,
             amount,
             reserve_minor,
-            reserve_until: (reserve_minor > 0)
-                .then(|| days_after(today, plan.terms().reserve_days)),
+            reserve_until: (reserve_minor > 0).then(|| today.days_after(plan.terms().reserve_days)),
             reserve_released_minor: balance.reserve_due_minor,
             state: PayoutState::Created,
             made_on: today,
@@ -392,11 +391,4 @@ fn every_day(plan: &PayoutPlan) -> PayoutPlan {
         ..*plan.terms()
     };
     PayoutPlan::new(terms).unwrap_or(*plan)
-}
-
-fn days_after(date: BusinessDate, days: u16) -> BusinessDate {
-    let later = date.date().checked_add(time::Duration::days(days.into()));
-    later.map_or(date, |later| {
-        BusinessDate::new(later.year(), later.month().into(), later.day())
-    })
 }

@@ -2,8 +2,9 @@
 
 use std::io::Read;
 
+use crate::payment::bank_statement::Balance;
 use crate::payment::moment::BusinessDate;
-use crate::reconciliation::accounts::StatementAccount;
+use crate::reconciliation::accounts::{MOST_DAYS_AHEAD, StatementAccount};
 use crate::reconciliation::statement::error::StatementError;
 use crate::reconciliation::statement::format::read_statements;
 use crate::reconciliation::statement::part::{
@@ -39,6 +40,7 @@ pub(super) fn check(
             StatementPart::End(end) => {
                 if let Some(head) = head.take() {
                     bounded(&head, end, found.len())?;
+                    dated(&head, end, today)?;
                     found.push(Checked { head, end });
                 }
             }
@@ -87,4 +89,33 @@ fn bounded(head: &StatementHead, end: StatementEnd, before: usize) -> Result<(),
     };
     let expected = format!("at most {most}");
     Err(StatementError::value(head.position, of, expected, "more"))
+}
+
+/// Whether a statement is of a time that may be over, and ends no earlier than it begins.
+fn dated(
+    head: &StatementHead,
+    end: StatementEnd,
+    today: BusinessDate,
+) -> Result<(), StatementError> {
+    let date = |balance: Option<Balance>| balance.and_then(|balance| balance.date);
+    let (opening, closing) = (date(head.opening), date(end.closing));
+    let latest = today.days_after(MOST_DAYS_AHEAD);
+    for (of, date) in [("opening date", opening), ("closing date", closing)] {
+        if let Some(got) = date.filter(|date| *date > latest) {
+            let expected = format!("{latest} at the latest, {MOST_DAYS_AHEAD} days after today");
+            return Err(StatementError::value(head.position, of, expected, got));
+        }
+    }
+    match opening.zip(closing) {
+        Some((opening, closing)) if closing < opening => {
+            let expected = format!("{opening}, its opening date, or later");
+            Err(StatementError::value(
+                head.position,
+                "closing date",
+                expected,
+                closing,
+            ))
+        }
+        _ => Ok(()),
+    }
 }

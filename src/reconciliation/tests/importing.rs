@@ -156,10 +156,41 @@ async fn a_wrong_file_counts_for_nothing(database: TestDatabase) {
         ),
         ("EUR", "USD", "currency: expected EUR, got USD"),
         ("</Stmt>", "", "expected well-formed XML"),
+        (
+            FIRST.date,
+            "9999-12-30",
+            "opening date: expected 2026-12-02 at the latest, 14 days after today, got 9999-12-30",
+        ),
+        (
+            FIRST.date,
+            "2026-12-03",
+            "opening date: expected 2026-12-02 at the latest, 14 days after today, got 2026-12-03",
+        ),
     ] {
         let error = desk.try_take(&right.replace(from, to)).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
+    // Each of its balances has a date of its own.
+    let begins = "<Dt>2026-11-16</Dt></Dt></Bal><Bal>";
+    let ends = "<Dt>2026-11-16</Dt></Dt></Bal><Ntry>";
+    for (of, to, expected) in [
+        (
+            begins,
+            "2026-11-17",
+            "closing date: expected 2026-11-17, its opening date, or later, got 2026-11-16",
+        ),
+        (
+            ends,
+            "2027-11-16",
+            "closing date: expected 2026-12-02 at the latest, 14 days after today, got 2027-11-16",
+        ),
+    ] {
+        assert!(right.contains(of), "{right}");
+        let wrong = right.replace(of, &of.replace(FIRST.date, to));
+        let error = desk.try_take(&wrong).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
     assert_eq!(desk.lines(&scene).await, []);
+    desk.take(&right.replace(FIRST.date, "2026-12-02")).await;
     desk.close(scene).await;
 }

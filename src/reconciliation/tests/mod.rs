@@ -63,6 +63,11 @@ impl Desk {
     }
 
     fn of_account(scene: &Scene, name: BankAccountName) -> Self {
+        Self::at(scene, name, scene.clock())
+    }
+
+    /// Where it is as late as this clock says.
+    fn at(scene: &Scene, name: BankAccountName, clock: Arc<dyn Clock>) -> Self {
         let account = StatementAccount {
             name,
             number: "GB82WEST12345698765432".parse().unwrap(),
@@ -71,7 +76,6 @@ impl Desk {
             hosts: vec![host()],
             window_days: 7,
         };
-        let clock = Arc::clone(&scene.clock) as Arc<dyn Clock>;
         let matching = Arc::new(Matching::new(scene.store.clone(), Arc::clone(&clock)));
         let folder = folder();
         Self {

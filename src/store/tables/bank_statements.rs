@@ -212,19 +212,20 @@ impl Store {
     }
 
     /// From which date to which one the statements of an account that are in its chain are: the first and the last on which
-    /// one of them closed. None where there is none.
+    /// one of them closed, no later than `latest`. None where there is none.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn statement_dates(
         &self,
         account: BankAccountName,
+        latest: BusinessDate,
     ) -> Result<Option<[BusinessDate; 2]>, StoreError> {
         let first = "SELECT id, closing_date FROM bank_statements WHERE account = $1 AND place IS NOT NULL \
-            AND state = 'DONE' ORDER BY place LIMIT 1";
+            AND state = 'DONE' AND closing_date <= $2 ORDER BY place LIMIT 1";
         let last = "SELECT id, closing_date FROM bank_statements WHERE account = $1 AND place IS NOT NULL \
-            AND state = 'DONE' ORDER BY place DESC LIMIT 1";
-        let values = [account.as_str().into()];
+            AND state = 'DONE' AND closing_date <= $2 ORDER BY place DESC LIMIT 1";
+        let values = [account.as_str().into(), latest.to_string().into()];
         let first = self.read(first, &values).await?;
         let last = self.read(last, &values).await?;
         let date = |rows: &[AnyRow]| {

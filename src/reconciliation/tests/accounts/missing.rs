@@ -1,11 +1,13 @@
 //! What has not come on an account, or may be in a gap between its statements.
 
 use super::*;
+use crate::clock::ManualClock;
 
 on_both!(
     a_gap_ends_when_the_statement_between_comes,
     a_day_is_missing_once_its_window_is_over_and_found_by_a_late_statement,
     nothing_is_missing_that_may_be_in_a_gap,
+    a_statement_of_a_day_far_off_ends_no_looking,
     a_payout_is_missing_unless_a_line_is_about_it,
     findings_of_an_account_hold_back_no_batch_and_are_in_no_report,
 );
@@ -120,6 +122,22 @@ async fn nothing_is_missing_that_may_be_in_a_gap(database: TestDatabase) {
         .await;
     agreed.unwrap();
     desk.take(&last).await;
+    let missing = of_kind(&decisions, "MISSING_AT_BANK").await;
+    assert_eq!(missing.state, DiscrepancyState::Open);
+    desk.close(scene).await;
+}
+
+/// A version that took it in whatever its date has left one.
+async fn a_statement_of_a_day_far_off_ends_no_looking(database: TestDatabase) {
+    let scene = Scene::payable(database, "{\"schedule\":\"daily\"}").await;
+    let (desk, decisions) = (Desk::of(&scene), decisions(&scene));
+    let later = Arc::new(ManualClock::at(NOW.plus_days(10_000)));
+    let then = Desk::at(&scene, account(), later);
+    scene.settle(1, 7_000).await;
+    take(&desk, 1, "2026-11-01", ("0", "0"), &[]).await;
+    take(&then, 2, "2054-04-01", ("5.00", "5.00"), &[]).await;
+    std::fs::remove_dir_all(then.folder).unwrap();
+    take(&desk, 3, "2026-11-09", ("0", "0"), &[]).await;
     let missing = of_kind(&decisions, "MISSING_AT_BANK").await;
     assert_eq!(missing.state, DiscrepancyState::Open);
     desk.close(scene).await;
