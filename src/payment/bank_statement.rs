@@ -326,28 +326,21 @@ pub struct BankLine {
     pub matching: LineMatch,
 }
 
-/// What a host's day comes to, as far as its batches are funded.
+/// What a host pays for a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FundedDay {
+pub struct DueDay {
     /// The host.
     pub host_id: HostId,
     /// The date.
     pub date: BusinessDate,
     /// The currency.
     pub currency: Currency,
-    /// What was captured, less what was refunded and charged back, in minor units.
-    pub net_minor: i64,
-    /// What the bank keeps of it, as its report says.
-    pub kept_minor: i64,
+    /// What the host's reports of the date come to, in minor units. Without a report: what was captured, less what was
+    /// refunded and charged back, and less what the host keeps.
+    pub due_minor: i64,
 }
 
-impl FundedDay {
-    /// What the host pays for it: what was taken, less what the bank keeps.
-    #[must_use]
-    pub const fn due_minor(&self) -> i64 {
-        self.net_minor.saturating_sub(self.kept_minor)
-    }
-
+impl DueDay {
     /// What a line is matched with that pays it.
     #[must_use]
     pub const fn candidate(&self) -> Candidate {

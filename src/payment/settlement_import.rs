@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::{HostId, ImportId};
 use super::moment::{BusinessDate, UnixMillis};
+use super::money::Currency;
 
 /// Where a file stands that was taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +57,15 @@ impl fmt::Display for ReportCycle {
     }
 }
 
+/// What the lines of a report come to in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportNet {
+    /// The currency.
+    pub currency: Currency,
+    /// Minor units: above 0 where the bank pays them, below 0 where it takes them.
+    pub minor: i64,
+}
+
 /// A report that was taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettlementImport {
@@ -71,6 +83,8 @@ pub struct SettlementImport {
     pub cycle: Option<ReportCycle>,
     /// How many lines it has.
     pub lines: i64,
+    /// What they come to, in each currency that they have; none where a version before migration 0035 has taken it in.
+    pub nets: Option<Vec<ReportNet>>,
     /// Where it stands.
     pub state: ImportState,
     /// How many of its lines were applied.
@@ -83,6 +97,31 @@ pub struct SettlementImport {
     pub operator: String,
     /// When.
     pub at: UnixMillis,
+}
+
+impl SettlementImport {
+    /// What it pays in a currency; none where that is not known.
+    fn net_minor(&self, currency: Currency) -> Option<i64> {
+        let mut nets = self.nets.as_ref()?.iter();
+        let net = nets.find(|net| net.currency == currency);
+        Some(net.map_or(0, |net| net.minor))
+    }
+}
+
+/// What the reports of a date pay in a currency, once all of them are applied; none before, and where it is not known.
+/// `reports` are those of the date that stand.
+#[must_use]
+pub fn reported_minor(reports: &[SettlementImport], currency: Currency) -> Option<i64> {
+    let first = reports.first()?;
+    let is_applied = match first.cycle {
+        Some(cycle) => has_all_cycles(reports, cycle),
+        None => first.state == ImportState::Done,
+    };
+    let mut nets = reports.iter().filter(|_| is_applied);
+    let sum = nets.try_fold(0_i64, |sum, report| {
+        Some(sum.saturating_add(report.net_minor(currency)?))
+    })?;
+    is_applied.then_some(sum)
 }
 
 /// The cycles of a date that have not come, and of which a later one has. `reports` are those of the date that stand.

@@ -244,10 +244,10 @@ async fn record_missing(
     for host in &account.hosts {
         let days = store.days_without_line(*host, account.currency, (from, before));
         let missing: Vec<_> = (days.await?.iter())
-            .filter(|day| day.due_minor() != 0 && !about.contains(&day.candidate().to_string()))
+            .filter(|day| day.due_minor != 0 && !about.contains(&day.candidate().to_string()))
             .map(|day| {
                 let of = (*host, day.date, day.candidate());
-                missing(account, of, day.due_minor())
+                missing(account, of, day.due_minor)
             })
             .collect();
         store.record_account_findings(&missing, at).await?;

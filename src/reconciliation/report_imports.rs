@@ -196,6 +196,7 @@ impl ReportImports {
             business_date: date,
             cycle: cycle_of(of_day, given.cycle, checked.cycle)?,
             lines: checked.lines,
+            nets: Some(checked.nets),
             state: ImportState::Received,
             applied_to: 0,
             matched: 0,

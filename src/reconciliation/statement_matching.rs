@@ -12,7 +12,7 @@ use super::accounts::StatementAccount;
 use super::references::payouts_named;
 use crate::clock::Clock;
 use crate::payment::bank_statement::{
-    BankLine, Candidate, FundedDay, LineFinding, LineMatch, MatchRule,
+    BankLine, Candidate, DueDay, LineFinding, LineMatch, MatchRule,
 };
 use crate::payment::ids::{BankLineId, HostId, PayoutId};
 use crate::payment::moment::BusinessDate;
@@ -64,7 +64,7 @@ pub enum MatchError {
 }
 
 /// The funded days of a host around a date, once they were read.
-type Days = BTreeMap<(HostId, BusinessDate), Vec<FundedDay>>;
+type Days = BTreeMap<(HostId, BusinessDate), Vec<DueDay>>;
 
 /// What a line fits.
 #[derive(Debug, Default)]
@@ -202,15 +202,15 @@ impl Matching {
                 let days = match days.entry(key) {
                     Entry::Occupied(days) => days.into_mut(),
                     Entry::Vacant(place) => {
-                        let read = self.store.funded_days(*host, line.currency, from, to);
+                        let read = self.store.due_days(*host, line.currency, from, to);
                         place.insert(read.await?)
                     }
                 };
                 let fitting = days.iter().filter(|day| {
-                    let due_minor = day.due_minor();
+                    let due_minor = day.due_minor;
                     due_minor == line.amount_minor && due_minor != 0
                 });
-                exactly.extend(fitting.map(FundedDay::candidate));
+                exactly.extend(fitting.map(DueDay::candidate));
             }
         }
         for candidate in exactly {
@@ -243,10 +243,10 @@ pub(super) async fn fitting_line(
             date,
             currency,
         } => {
-            let days = store.funded_days(host_id, currency, date, date);
+            let days = store.due_days(host_id, currency, date, date);
             let day = days.await?.into_iter().next();
             let is_it = currency == line.currency;
-            day.filter(|_| is_it).map(|day| day.due_minor())
+            day.filter(|_| is_it).map(|day| day.due_minor)
         }
     };
     let expected_minor = expected_minor.ok_or(MatchError::NoCandidate(with))?;

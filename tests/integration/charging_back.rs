@@ -20,6 +20,7 @@ use crate::operators::operator;
 use crate::reporting::{agreed, differences, import, report_of};
 use crate::sales::sale;
 use crate::settling::{batches, cut_over, cutover_of, notes, open_date, settled, settlement_of};
+use crate::statements::{lines, reconcile, statement};
 
 on_both_engines!(a_chargeback_of_a_report_is_taken_from_the_merchant_once);
 
@@ -47,6 +48,27 @@ async fn disputed(payments: &mut Payments, payment: &pb::Payment) -> i64 {
             .expect("a payment")
             .disputed_amount,
     )
+}
+
+/// The money of a day comes as the last line of its report says: what was taken back is deducted with it.
+fn the_bank_pays_its_report(switch: &Switch, report: &[u8], date: &str) {
+    let report = String::from_utf8_lossy(report);
+    let end = report.lines().last().expect("a last line");
+    let sums: Vec<&str> = end.split(',').collect();
+    let minor = |text: &str| text.replace('.', "").parse::<i64>().expect("an amount");
+    let net = minor(sums[5]) - minor(sums[4]);
+    let shown = |minor: i64| format!("{}.{:02}", minor / 100, minor % 100);
+    let (amount, closing) = (shown(net), shown(100_000 + net));
+    let entries = [(amount.as_str(), "CRDT", "NOTPROVIDED")];
+    let text = statement(date, &closing, &entries);
+    let file = switch.data().join("paid.xml");
+    std::fs::write(&file, text).expect("a file");
+    let file = file.to_str().expect("a path");
+    let given = ["statement", "main", file, "--reason", "the bank's file"];
+    assert_eq!(reconcile(switch, &given)["matched_count"], 1, "{end}");
+    let line = &lines(switch)[0];
+    let day = format!("acquirer/{date}/EUR");
+    assert_eq!(line["matched_with"].as_str(), Some(day.as_str()));
 }
 
 async fn a_chargeback_of_a_report_is_taken_from_the_merchant_once(engine: Engine) {
@@ -91,6 +113,10 @@ async fn a_chargeback_of_a_report_is_taken_from_the_merchant_once(engine: Engine
         assert_eq!(disputed(&mut payments, &sold).await, 2_500);
         assert_eq!(disputed(&mut payments, &other).await, 0);
     }
+    let first = batches(&mut settlement).await;
+    let first = first.into_iter().find(|batch| batch.business_date == today);
+    settled(&mut settlement, &first.expect("its batch").batch_id).await;
+    the_bank_pays_its_report(&switch, &report, &today);
     let mut events = events_of(&switch, switch.gateway()).await;
     let told = all(&mut events, 100).await;
     let told: Vec<Kind> = told.iter().map(pb::Event::kind).collect();

@@ -29,7 +29,7 @@ on_both_engines!(
 );
 
 /// A camt.053 that opens with 1000.00, on the account that pays.
-fn statement(date: &str, closing: &str, entries: &[(&str, &str, &str)]) -> String {
+pub(crate) fn statement(date: &str, closing: &str, entries: &[(&str, &str, &str)]) -> String {
     statement_of(date, ("1000.00", closing), entries)
 }
 
@@ -62,13 +62,13 @@ fn statement_of(
     )
 }
 
-fn reconcile(switch: &Switch, arguments: &[&str]) -> Value {
+pub(crate) fn reconcile(switch: &Switch, arguments: &[&str]) -> Value {
     let all = [&["reconcile", "--json"], arguments].concat();
     let printed = printed_by(&mut as_operator(switch, &all));
     serde_json::from_str(&printed).expect("JSON")
 }
 
-fn lines(switch: &Switch) -> Vec<Value> {
+pub(crate) fn lines(switch: &Switch) -> Vec<Value> {
     let shown = reconcile(switch, &["statement-lines", "main"]);
     shown["lines"].as_array().expect("lines").clone()
 }

@@ -7,6 +7,7 @@ use crate::store::testing::TestDatabase;
 on_both!(
     equal_lines_count_as_often_as_they_are_and_a_second_delivery_counts_none,
     a_statement_that_does_not_follow_the_one_before_is_a_finding,
+    a_statement_that_contradicts_one_of_its_name_is_a_finding,
     pending_and_then_booked_counts_once,
     a_wrong_file_counts_for_nothing,
 );
@@ -111,6 +112,23 @@ async fn a_statement_that_does_not_follow_the_one_before_is_a_finding(database: 
     let again = desk.take(&third.text()).await;
     assert!(!again.statements[0].statement.breaks_chain());
     assert_eq!(desk.lines(&scene).await.len(), 4);
+    desk.close(scene).await;
+}
+
+async fn a_statement_that_contradicts_one_of_its_name_is_a_finding(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let desk = Desk::of(&scene);
+    desk.take(&FIRST.text()).await;
+    let other = Camt {
+        closing: "102.00",
+        entries: &[("2.00", "NOTPROVIDED", "interest")],
+        ..FIRST
+    };
+    // The same in another file says nothing new.
+    for (text, breaks) in [(other.text(), true), (other.text() + "\n", false)] {
+        let taken = desk.take(&text).await;
+        assert_eq!(taken.statements[0].statement.breaks_chain(), breaks);
+    }
     desk.close(scene).await;
 }
 

@@ -21,6 +21,7 @@ use crate::settlement::tests::{Scene, host};
 mod accounts;
 mod importing;
 mod matching;
+mod reported_days;
 
 /// A line of this amount.
 pub(super) fn line(amount_minor: i64) -> BankLine {

@@ -73,6 +73,24 @@ impl ReportLine {
 }
 
 impl ReportLine {
+    /// What the bank pays for it, below 0 where it takes it: the net that it says, else the gross less the fees. What is
+    /// rejected is not paid, unless it has a net.
+    #[must_use]
+    pub fn pays_minor(&self) -> i64 {
+        let fees = [
+            self.interchange_minor,
+            self.scheme_fee_minor,
+            self.commission_minor,
+        ];
+        match (self.net_minor, &self.reject_code) {
+            (Some(net), _) => net,
+            (None, Some(_)) => 0,
+            (None, None) => {
+                (fees.into_iter().flatten()).fold(self.gross_minor, i64::saturating_sub)
+            }
+        }
+    }
+
     /// What it says, by the names of its fields.
     #[must_use]
     pub fn shown(&self) -> BTreeMap<String, String> {

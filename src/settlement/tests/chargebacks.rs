@@ -22,6 +22,7 @@ fn import() -> SettlementImport {
         business_date: date(1),
         cycle: None,
         lines: 1,
+        nets: None,
         state: ImportState::Applying,
         applied_to: 0,
         matched: 0,
@@ -64,7 +65,7 @@ impl Scene {
     }
 
     /// Records a chargeback of a report of its own.
-    pub(super) async fn charge_back(&self, payment: &Payment, minor: i64) {
+    pub(crate) async fn charge_back(&self, payment: &Payment, minor: i64) {
         let line = self.taken_back(payment, 2, minor).await;
         let recorded = self.chargebacks().record(&import(), &[line]).await;
         assert_eq!(recorded.unwrap(), Recorded::Now);

@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 34] = [
+const MIGRATIONS: [Migration; 35] = [
     Migration {
         version: 1,
         name: "payments",
@@ -199,10 +199,15 @@ const MIGRATIONS: [Migration; 34] = [
         name: "report_cycles",
         text: include_str!("../../../migrations/0034_report_cycles.sql"),
     },
+    Migration {
+        version: 35,
+        name: "report_nets",
+        text: include_str!("../../../migrations/0035_report_nets.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 34;
+pub(in crate::store) const NEEDED: i64 = 35;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -1,8 +1,10 @@
 //! What should have come on a bank account, or left it, and is on no statement of which it is known.
 
+use std::collections::BTreeSet;
+
 use sqlx::any::AnyRow;
 
-use crate::payment::bank_statement::FundedDay;
+use crate::payment::bank_statement::DueDay;
 use crate::payment::discrepancy::Discrepancy;
 use crate::payment::ids::{BankAccountName, HostId, PayoutId};
 use crate::payment::moment::BusinessDate;
@@ -16,8 +18,8 @@ use crate::store::tables::payouts::payout;
 use crate::store::tables::settlement_differences::{SELECT_DISCREPANCIES, discrepancy};
 
 impl Store {
-    /// The days of a host from one date to before another one, of which all batches in this currency are funded, whose money is
-    /// matched with no line and was not missed yet.
+    /// The days of a host from one date to before another one, of which all batches in this currency are funded, or, where there
+    /// are none, whose reports are applied, and whose money is matched with no line and was not missed yet.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -26,11 +28,13 @@ impl Store {
         host: HostId,
         currency: Currency,
         (from, before): (BusinessDate, BusinessDate),
-    ) -> Result<Vec<FundedDay>, StoreError> {
+    ) -> Result<Vec<DueDay>, StoreError> {
         let text = "SELECT days.business_date FROM business_days AS days WHERE days.host_id = $1 \
             AND days.business_date >= $3 AND days.business_date < $4 AND days.cut_at_ms IS NOT NULL \
-            AND EXISTS (SELECT 1 FROM settlement_batches AS funded WHERE funded.host_id = $1 \
+            AND (EXISTS (SELECT 1 FROM settlement_batches AS funded WHERE funded.host_id = $1 \
                 AND funded.business_date = days.business_date AND funded.currency = $2) \
+                OR EXISTS (SELECT 1 FROM settlement_imports AS imports WHERE imports.host_id = $1 \
+                    AND imports.business_date = days.business_date AND imports.state = 'DONE')) \
             AND NOT EXISTS (SELECT 1 FROM settlement_batches AS held WHERE held.host_id = $1 \
                 AND held.business_date = days.business_date AND held.currency = $2 AND held.funded_at_ms IS NULL) \
             AND NOT EXISTS (SELECT 1 FROM bank_lines WHERE bank_lines.rule = 'SETTLEMENT' \
@@ -44,13 +48,19 @@ impl Store {
             from.to_string().into(),
             before.to_string().into(),
         ];
-        let mut found = Vec::new();
-        for row in &self.read(text, &values).await? {
+        let rows = self.read(text, &values).await?;
+        let date = |row| {
             let columns = Columns::named(row, "business_days", host.to_string());
-            let date = columns.parsed("business_date")?;
-            found.extend(self.funded_days(host, currency, date, date).await?);
-        }
-        Ok(found)
+            columns.parsed("business_date")
+        };
+        let dates: Result<BTreeSet<BusinessDate>, _> = rows.iter().map(date).collect();
+        let dates = dates?;
+        let (Some(first), Some(last)) = (dates.first(), dates.last()) else {
+            return Ok(Vec::new());
+        };
+        let is_wanted = |date| dates.contains(&date);
+        self.due_days_where(host, currency, (*first, *last), is_wanted)
+            .await
     }
 
     /// The payouts of a host that were ordered and have not come back, made from one date on, which should have arrived before

@@ -147,8 +147,8 @@ impl Store {
         Ok([read(&before)?, read(&after)?])
     }
 
-    /// The statement of an account that has the bank's name, number, page and closing date of this one, and came in
-    /// another file or place of it.
+    /// The statement of an account that has the bank's name, number, page, closing date and balances of this one, and came in
+    /// another file or place of it. One with other balances contradicts it.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -158,8 +158,12 @@ impl Store {
     ) -> Result<Option<BankStatement>, StoreError> {
         let text = "SELECT * FROM bank_statements WHERE account = $1 AND reference = $2 AND kind = $3 \
             AND COALESCE(sequence, -1) = $4 AND COALESCE(page, -1) = $5 AND COALESCE(closing_date, '') = $6 \
+            AND COALESCE(CAST(opening_minor AS TEXT), '') = $8 AND COALESCE(CAST(closing_minor AS TEXT), '') = $9 \
             AND ordinal < $7 ORDER BY ordinal LIMIT 1";
         let date = statement.closing.and_then(|closing| closing.date);
+        let minor = |balance: Option<Balance>| {
+            balance.map_or_else(String::new, |balance| balance.amount_minor.to_string())
+        };
         let values = [
             statement.account.as_str().into(),
             statement.reference.as_str().into(),
@@ -169,6 +173,8 @@ impl Store {
             date.map_or_else(String::new, |date| date.to_string())
                 .into(),
             statement.ordinal.into(),
+            minor(statement.opening).into(),
+            minor(statement.closing).into(),
         ];
         let rows = self.read(text, &values).await?;
         rows.first().map(bank_statement).transpose()

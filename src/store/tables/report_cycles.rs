@@ -49,6 +49,26 @@ impl Store {
         rows.iter().map(import).collect()
     }
 
+    /// The reports of a host that stand, of the dates from one to another, both included.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub(in crate::store) async fn reports_between(
+        &self,
+        host: &HostId,
+        (from, to): (BusinessDate, BusinessDate),
+    ) -> Result<Vec<SettlementImport>, StoreError> {
+        let text = "SELECT * FROM settlement_imports AS imports WHERE host_id = $1 AND business_date >= $2 \
+            AND business_date <= $3 AND kind = 'REPORT' AND state <> 'AMENDED' ORDER BY business_date, cycle";
+        let values = [
+            host.as_str().into(),
+            from.to_string().into(),
+            to.to_string().into(),
+        ];
+        let rows = self.read(text, &values).await?;
+        rows.iter().map(import).collect()
+    }
+
     /// Ends what was missed of items of a date that have come since, with an amended report of another cycle; and opens again
     /// what was ended so and has gone since.
     ///

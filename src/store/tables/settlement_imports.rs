@@ -8,6 +8,7 @@ use super::business_days::hold_positions;
 use super::columns::Columns;
 use super::difference_steps::{step_statements, step_where};
 use super::report_lines::no_line;
+use super::text_buffer::TextBuffer;
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement_import::{ImportState, ReportCycle, ReportRule, SettlementImport};
@@ -72,6 +73,8 @@ impl Store {
         let host: Value = import.host_id.as_str().into();
         let date: Value = import.business_date.to_string().into();
         let cycle: Value = import.cycle.map_or(0, |cycle| cycle.number).into();
+        let nets = import.nets.as_ref();
+        let nets = nets.map(|nets| TextBuffer::new().json(nets)).transpose()?;
         let mut statements = Vec::with_capacity(4);
         if amends {
             // Who waits for a report does not hold the positions, for which payments wait.
@@ -117,12 +120,12 @@ impl Store {
         }
         statements.push(Statement {
             text: "INSERT INTO settlement_imports (id, host_id, kind, name, sha256, business_date, lines, state, \
-                applied_to, matched, clears, operator, at_ms, cycle, cycles) \
+                applied_to, matched, clears, operator, at_ms, cycle, cycles, nets) \
                 SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), 'REPORT', CAST($4 AS TEXT), CAST($5 AS TEXT), \
                 CAST($3 AS TEXT), CAST($6 AS BIGINT), 'RECEIVED', 0, 0, CASE WHEN EXISTS (SELECT 1 \
                     FROM settlement_imports AS before WHERE before.host_id = $2 AND before.business_date = $3) \
                     THEN 1 ELSE 0 END, CAST($7 AS TEXT), CAST($8 AS BIGINT), \
-                CAST($9 AS BIGINT), CAST($10 AS BIGINT) \
+                CAST($9 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS TEXT) \
                 WHERE NOT EXISTS (SELECT 1 FROM settlement_imports AS before WHERE before.host_id = $2 \
                     AND before.business_date = $3 AND before.kind = 'REPORT' AND before.state <> 'AMENDED' \
                     AND (before.cycle = $9 OR before.cycle = 0 OR CAST($9 AS BIGINT) = 0)) \
@@ -138,6 +141,7 @@ impl Store {
                 import.at.as_i64().into(),
                 cycle,
                 import.cycle.map_or(0, |cycle| cycle.of_day).into(),
+                Value::OptionalText(nets),
             ],
             returning: false,
         });
@@ -344,6 +348,7 @@ pub(super) fn import(row: &AnyRow) -> Result<SettlementImport, StoreError> {
             }),
         },
         lines: columns.integer("lines")?,
+        nets: columns.optional_json("nets")?,
         state,
         applied_to: columns.integer("applied_to")?,
         matched: columns.integer("matched")?,

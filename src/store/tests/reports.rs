@@ -38,6 +38,7 @@ pub(super) fn import(number: u8, lines: i64) -> SettlementImport {
         business_date: day(1),
         cycle: None,
         lines,
+        nets: None,
         state: ImportState::Received,
         applied_to: 0,
         matched: 0,

@@ -147,6 +147,14 @@ fn a_report_is_read() {
         ]
     );
     assert_eq!(lines[4].reject_code.as_deref(), Some("E12"));
+    // What is rejected is not paid, and where no net is said it follows from the gross and the fees.
+    let pays: Vec<_> = lines.iter().map(ReportLine::pays_minor).collect();
+    assert_eq!(pays, [14950, -2000, -500, 500, 0]);
+    let no_net = ReportLine {
+        net_minor: None,
+        ..sale.clone()
+    };
+    assert_eq!(no_net.pays_minor(), 14950);
     assert_eq!((totals.len(), totals[0].lines), (1, 6));
     // Lines may end in another way, and the last one in none.
     let windows = report.trim_end().replace('\n', "\r\n");
