@@ -117,11 +117,12 @@ pub fn reported_minor(reports: &[SettlementImport], currency: Currency) -> Optio
         Some(cycle) => has_all_cycles(reports, cycle),
         None => first.state == ImportState::Done,
     };
-    let mut nets = reports.iter().filter(|_| is_applied);
-    let sum = nets.try_fold(0_i64, |sum, report| {
+    if !is_applied {
+        return None;
+    }
+    reports.iter().try_fold(0_i64, |sum, report| {
         Some(sum.saturating_add(report.net_minor(currency)?))
-    })?;
-    is_applied.then_some(sum)
+    })
 }
 
 /// The cycles of a date that have not come, and of which a later one has. `reports` are those of the date that stand.

@@ -232,7 +232,7 @@ fn what_happened_is_told_in_the_order_in_which_it_happened() {
         format!("59000 Payment payment captured: CAPTURED, {held}, 12.50 EUR captured"),
         "60000 Told CapturePayment answered: capture APPROVED, payment AUTHORIZED".to_owned(),
         format!("60001 Message capture: 0220 sent to acquirer by {node}"),
-        "61000 Quarantine 0110 from acquirer with the RRN of capture, DE 39 00: nothing waits for it".to_owned(),
+        "61000 Quarantine 0110 from acquirer with the RRN of authorization, DE 39 00: nothing waits for it".to_owned(),
         "62990 Message capture: sent again, 2 times by now".to_owned(),
         "63000 Answer capture acknowledged: the bank has done it, DE 39 00".to_owned(),
     ];

@@ -36,7 +36,7 @@ const PREFIX: &str = "BALANCE_ENTRY_KIND_";
 
 /// The templates of the journals of entries of this kind, by its name in a filter; none for a name that is no kind.
 pub(crate) fn templates_of(kind: &str) -> Option<Vec<&'static str>> {
-    let is_named = |template: &AnyTemplate| kind_name(*template) == Some(kind);
+    let is_named = |template: &AnyTemplate| kind_of(*template).map(name_of) == Some(kind);
     let templates: Vec<_> = AnyTemplate::all()
         .filter(is_named)
         .map(AnyTemplate::name)
@@ -46,14 +46,15 @@ pub(crate) fn templates_of(kind: &str) -> Option<Vec<&'static str>> {
 
 /// The names of the kinds of entries in a filter.
 pub(crate) fn kind_names() -> Vec<&'static str> {
-    let mut names: Vec<_> = AnyTemplate::all().filter_map(kind_name).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    let mut kinds: Vec<_> = AnyTemplate::all().filter_map(kind_of).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds.into_iter().map(name_of).collect()
 }
 
-fn kind_name(template: AnyTemplate) -> Option<&'static str> {
-    kind_of(template).and_then(|kind| kind.as_str_name().strip_prefix(PREFIX))
+fn name_of(kind: Kind) -> &'static str {
+    let name = kind.as_str_name();
+    name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
 /// The balances of accounts: one for each currency, by its code.

@@ -75,6 +75,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "settled_lines",
     "account_discrepancies",
     "report_cycles",
+    "report_nets",
 ];
 
 /// Makes a database as version 2 left it.

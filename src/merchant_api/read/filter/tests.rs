@@ -67,8 +67,8 @@ fn filters_of_entries_are_read() {
         ),
         (
             "kind=refund",
-            "one of CAPTURE, REFUND, FEE, PAYOUT, PAYOUT_RETURN, CHARGEBACK, CORRECTION, RESERVE, \
-             RESERVE_RELEASE at position 6, got \"refund\"",
+            "one of CAPTURE, REFUND, FEE, PAYOUT, CORRECTION, CHARGEBACK, RESERVE, RESERVE_RELEASE, \
+             PAYOUT_RETURN at position 6, got \"refund\"",
         ),
         (
             "subject_id=order-1",
