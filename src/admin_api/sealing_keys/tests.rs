@@ -96,7 +96,8 @@ async fn a_step_at_the_door_is_found_by_no_other_gateway(database: TestDatabase)
         let (finder, stop) = (Arc::clone(&finder), Arc::clone(&stop));
         async move {
             while !stop.load(Ordering::Relaxed) {
-                finder.reload_keys().await.unwrap();
+                // Amid a step the folder may have no active key for a moment: the keys stay as they are then.
+                let _ = finder.reload_keys().await;
                 finder.look(false).await.unwrap();
             }
         }
