@@ -9,7 +9,7 @@ use crate::flows::reversal::Reversal;
 use crate::flows::void::Void;
 use crate::flows::{authorization, capture, increment, refund, verification, void};
 use crate::operations::flow::FlowTable;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 /// What the end of each kind of operation means.
 pub(super) fn flow_table() -> FlowTable {

@@ -8,7 +8,7 @@ use crate::operations::plan::Plan;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::state::PaymentState;
 
 /// A request to cancel an authorization that took effect.

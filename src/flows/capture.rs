@@ -19,7 +19,7 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::Payment;
 use crate::payment::state::PaymentState;

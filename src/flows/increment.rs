@@ -13,7 +13,7 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::{MAX_AMOUNT_MINOR, Money};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::state::PaymentState;
 
 const KIND: OperationKind = OperationKind::Increment;

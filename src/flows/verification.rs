@@ -14,7 +14,8 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::{Currency, Money};
-use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::operation::OperationEvent;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::state::PaymentState;
 
 const KIND: OperationKind = OperationKind::Verification;

@@ -14,7 +14,8 @@ use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, SuspendReason};
+use crate::payment::operation::{Acknowledged, OperationEvent, SuspendReason};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 
 /// A request to void.

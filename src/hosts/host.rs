@@ -12,7 +12,7 @@ use crate::payment::decline::{FailureReason, UnknownReason};
 use crate::payment::ids::OperationId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Element, Operation};
 use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::stack;

@@ -29,7 +29,7 @@ use crate::payment::decline::{FailureReason, ResponseCode};
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Element, Operation};
 use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::random::Random;

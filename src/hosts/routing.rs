@@ -2,7 +2,7 @@
 
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reference::Mti;
 
 use super::profile::HostProfile;

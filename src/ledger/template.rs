@@ -9,7 +9,7 @@ use crate::payment::amounts::Amounts;
 use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Currency;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Operation;
 
 /// A template that moves one amount from one account to another.

@@ -16,9 +16,8 @@ use crate::payment::decline::{Decline, FailureReason, UnknownReason};
 use crate::payment::ids::NodeId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{
-    Open, OperationEvent, OperationKind, OperationState, SuspendReason,
-};
+use crate::payment::operation::{Open, OperationEvent, OperationState, SuspendReason};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::{Attempts, Operation};
 use crate::store::error::StoreError;

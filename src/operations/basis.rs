@@ -2,7 +2,7 @@
 
 use crate::hosts::message::definition::Travel;
 use crate::payment::capture::Capture;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Mti;
 

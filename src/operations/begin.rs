@@ -14,7 +14,7 @@ use crate::payment::decline::{Decline, DeclineSource, FailureReason};
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Payment;
 use crate::risk::limits::{Attempt, Reached, Tried};
 use crate::store::change::Verdict;

@@ -2,7 +2,8 @@
 
 use crate::payment::ids::OperationId;
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::operation::OperationState;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};

@@ -12,7 +12,7 @@ use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::store::change::EnvelopeUse;
 
 /// Where the card comes from. A clear card has no place here.

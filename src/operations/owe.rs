@@ -6,7 +6,8 @@ use crate::hosts::message::definition::Travel;
 use crate::payment::ids::{NodeId, OperationId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
+use crate::payment::operation::{OperationState, SuspendReason};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::error::StoreError;
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::hosts::Hosts;
 use crate::hosts::message::definition::Repeats;
 use crate::payment::ids::{HostId, OperationId};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::random::{HashMap, HashSet};
 
 use super::flow::FlowTable;

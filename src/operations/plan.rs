@@ -5,7 +5,7 @@ use crate::hosts::message::definition::Travel;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::ids::{CaptureId, HostId, OperationId, SubjectId};
 use crate::payment::money::Money;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::{CardSummary, Operation, Payment};
 use crate::payment::reference::Mti;

@@ -32,9 +32,8 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{
-    Acknowledged, OperationEvent, OperationKind, OperationState, SuspendReason,
-};
+use crate::payment::operation::{Acknowledged, OperationEvent, OperationState, SuspendReason};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples;
 use crate::payment::state::PaymentState;

@@ -3,7 +3,8 @@
 use super::ids::{CaptureId, OperationId, PaymentId};
 use super::moment::UnixMillis;
 use super::money::Money;
-use super::operation::{OperationKind, OperationState};
+use super::operation::OperationState;
+use super::operation_kind::OperationKind;
 use super::record::Operation;
 
 /// The most captures of a payment, those that were refused included: a refund looks at all of them.

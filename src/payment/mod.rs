@@ -10,7 +10,7 @@
 //! - [`reference`]: MTI, STAN and RRN, what a bank knows a message by.
 //! - [`decline`]: response codes, why a payment was declined, why one failed.
 //! - [`state`]: the states of a payment and the one function that moves between them. [`event`]: what moves it.
-//! - [`operation`]: the states of one exchange with a host.
+//! - [`operation_kind`]: what an exchange with a host is for. [`operation`]: the states of one.
 //! - [`reason`]: why an operation completes or undoes another one.
 //! - [`adjustment`]: what an operation changes of its payment. [`event_kind`]: what merchants see of that.
 //! - [`capture`]: what is taken of what was authorized.
@@ -40,6 +40,7 @@ pub mod merchant;
 pub mod moment;
 pub mod money;
 pub mod operation;
+pub mod operation_kind;
 pub mod payout;
 pub(crate) mod planted;
 pub mod reason;

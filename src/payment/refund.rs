@@ -4,7 +4,7 @@ use super::amounts::Amounts;
 use super::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId};
 use super::moment::UnixMillis;
 use super::money::Money;
-use super::operation::OperationKind;
+use super::operation_kind::OperationKind;
 use super::record::Operation;
 
 /// One refund of one capture. Where it stands is said by its operation.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::ids::{BatchId, HostId, ImportId, MerchantId, OperationId, SubjectId};
 use super::moment::{BusinessDate, UnixMillis};
 use super::money::Currency;
-use super::operation::{OperationKind, OperationState};
+use super::operation::OperationState;
+use super::operation_kind::OperationKind;
 use super::record::Operation;
 
 /// Which way the money of an item goes.

@@ -4,7 +4,8 @@
 use super::candidates::{ReportOf, bank_minor, item_kind};
 use crate::payment::ids::{HostId, MerchantId, OperationId, PaymentId, SubjectId};
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::operation::OperationState;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
 use crate::payment::report_line::ReportedItem;

@@ -8,7 +8,7 @@ use crate::config::risk::{
     CountedEvent, LimitConfig, LimitedOperation, LimitedSubject, RiskConfig,
 };
 use crate::payment::ids::MerchantId;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 /// The most limits: each is looked at for each attempt.
 const MOST_LIMITS: usize = 16;

@@ -14,7 +14,7 @@ use crate::config::environment::Environment;
 use crate::config::risk::{CountedEvent, LimitConfig, LimitedSubject, RiskConfig};
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::stack;
 use crate::store::records::RiskCount;
 

@@ -4,7 +4,7 @@ use bank_sim::issuer::{MessageKind, Standing};
 use futures_util::future::join_all;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
-use payswitch::payment::operation::OperationKind;
+use payswitch::payment::operation_kind::OperationKind;
 use pb::{CaptureState, PaymentAction, PaymentState as State};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;

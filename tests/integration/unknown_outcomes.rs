@@ -7,7 +7,7 @@ use std::time::Duration;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
 use payswitch::merchant_api::pb;
-use payswitch::payment::operation::OperationKind;
+use payswitch::payment::operation_kind::OperationKind;
 use payswitch::payment::record::Operation;
 use pb::{FailureReason, PaymentState as State, PendingReason};
 use tokio::task::JoinHandle;

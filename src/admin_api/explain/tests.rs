@@ -6,9 +6,8 @@ use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{CaptureId, OperationId, QuarantineId, SubjectId};
-use crate::payment::operation::{
-    Acknowledged, OperationKind, OperationState, ResolvedBy, SuspendReason,
-};
+use crate::payment::operation::{Acknowledged, OperationState, ResolvedBy, SuspendReason};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Operation};
 use crate::payment::reference::{Rrn, Stan};

@@ -7,7 +7,7 @@ use crate::payment::decline::Decline;
 use crate::payment::ids::OperationId;
 use crate::payment::moment::{UnixMillis, span};
 use crate::payment::money::{Currency, Money};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 use crate::random::HashMap;

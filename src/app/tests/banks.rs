@@ -12,7 +12,7 @@ use crate::payment::decline::{
     Approval, Decline, DeclineReason, FailureReason, ResponseCode, UnknownReason,
 };
 use crate::payment::ids::{HostId, MerchantId, OperationId};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 /// What is approved of 1000 where less is.
 const PARTLY_MINOR: i64 = 600;

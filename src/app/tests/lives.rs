@@ -17,7 +17,8 @@ use crate::operations::later::Why;
 use crate::operations::machine::Operations;
 use crate::payment::capture::Capture;
 use crate::payment::ids::{OperationId, PaymentId};
-use crate::payment::operation::{Open, OperationKind, OperationState};
+use crate::payment::operation::{Open, OperationState};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::store::testing::{Event, TestDatabase, events_after};
 

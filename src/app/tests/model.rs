@@ -8,7 +8,8 @@ use super::banks::Answer;
 use crate::operations::resolution::OwedResolution;
 use crate::payment::amounts::Amounts;
 use crate::payment::ids::OperationId;
-use crate::payment::operation::{OperationKind, OperationState, ResolvedBy};
+use crate::payment::operation::{OperationState, ResolvedBy};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Operation;
 
 /// What came to an operation from outside.

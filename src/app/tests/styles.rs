@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::banks::{Answer, Style, host};
 use super::model::{Model, Standing, standing};
 use super::stage::{Request, Stage, no_payment};
-use crate::payment::operation::{Open, OperationKind, OperationState};
+use crate::payment::operation::{Open, OperationState};
+use crate::payment::operation_kind::OperationKind;
 use crate::store::testing::TestDatabase;
 
 /// The answers of the table's columns: the first, and one that comes late.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::payment::decline::{FailureReason, UnknownReason};
 use crate::payment::ids::OperationId;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Operation;
 
 use crate::hosts::exchange::Exchange;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use iso8583::Mti;
 
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::reference;
 

@@ -2,7 +2,7 @@
 
 use iso8583::EncodeError;
 
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 use super::amount::AmountNotExact;
 use super::element::ElementName;

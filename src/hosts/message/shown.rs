@@ -145,7 +145,7 @@ fn value_masked(mti: Mti, format: Format<'_>, element: &Element) -> Option<Strin
 mod tests {
     use super::*;
     use crate::hosts::tests::known::{merchant, operation, outgoing, template};
-    use crate::payment::operation::OperationKind;
+    use crate::payment::operation_kind::OperationKind;
 
     #[test]
     fn a_card_is_not_shown_and_what_else_is_sent_is() {

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Operation;
 
 use super::contents::{Original, Outgoing};

@@ -13,7 +13,7 @@ use crate::hosts::message::match_key::{KeyField, MatchRule};
 use crate::hosts::message::response_codes::ResponseCodes;
 use crate::hosts::message::source::{NamedSource, Source};
 use crate::hosts::message::subelements::SubelementWidths;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 
 use super::answers::{match_rule, response_codes};

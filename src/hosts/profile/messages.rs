@@ -11,7 +11,7 @@ use crate::hosts::message::response_codes::ResponseCodes;
 use crate::hosts::message::source::Source;
 use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::message::subelements::SubelementWidths;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 
 use super::answers::{host_reverses, match_rule, response_codes};

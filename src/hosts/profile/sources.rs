@@ -7,7 +7,7 @@ use crate::hosts::message::element::{ElementName, parse_de};
 use crate::hosts::message::source::{NamedSource, OriginalPart, Source};
 use crate::hosts::message::subelements::SubelementWidths;
 use crate::hosts::message::values::ORIGINAL_DATA;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 use super::reading::{ProfileError, Reading};
 use super::toml_text::shown;

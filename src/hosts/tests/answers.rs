@@ -311,7 +311,7 @@ async fn what_can_not_be_built_is_not_sent() {
     let mut long_acceptor = known::merchant();
     long_acceptor.acceptor_id = "A".repeat(16);
     let mut inquiry = known::operation();
-    inquiry.kind = crate::payment::operation::OperationKind::Inquiry;
+    inquiry.kind = crate::payment::operation_kind::OperationKind::Inquiry;
     let mut elsewhere = known::operation();
     elsewhere.host_id = "elsewhere".parse().unwrap();
     let no_card = Outgoing {

@@ -6,7 +6,7 @@ use super::*;
 use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::notice::QuarantineReason;
 use crate::payment::decline::UnknownReason;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::Operation;
 

@@ -12,7 +12,7 @@ use crate::hosts::message::local_clock::time_zone;
 use crate::hosts::profile::load;
 use crate::payment::decline::DeclineReason;
 use crate::payment::merchant::Merchant;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::{Element, Operation};
 use crate::payment::reference::SequenceNumber;

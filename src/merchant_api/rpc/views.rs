@@ -14,7 +14,7 @@ use crate::merchant_api::show::refusal::not_readable;
 use crate::merchant_api::show::settlement::{Settled, note};
 use crate::payment::capture::Capture;
 use crate::payment::ids::{OperationId, PaymentId};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Authorization, Operation, Payment};
 use crate::payment::settlement::ItemSettlement;
 use crate::payment::state::PaymentState;

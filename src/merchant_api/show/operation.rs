@@ -3,7 +3,8 @@
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
-use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::operation::OperationState;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Operation;
 use crate::store::records::LateResponse;
 

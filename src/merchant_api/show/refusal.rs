@@ -12,7 +12,7 @@ use crate::operations::call::OperationError;
 use crate::operations::later::{LaterRefusal, Why};
 use crate::operations::new_card::CardRefusal;
 use crate::payment::ids::MerchantId;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 /// A flow's own refusal.
 pub(crate) trait Refusal {

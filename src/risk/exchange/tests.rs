@@ -13,7 +13,7 @@ use crate::config::risk::{
     CountedEvent, LimitConfig, LimitedOperation, LimitedSubject, RiskConfig,
 };
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::random::Random;
 use crate::risk::limits::Tried;
 use crate::store::testing::TestDatabase;

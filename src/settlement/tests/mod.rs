@@ -20,7 +20,8 @@ use crate::payment::ids::{
 };
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::operation::OperationState;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{CardBrand, Operation, Payment};
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 use crate::payment::samples::{self, NOW, approval};

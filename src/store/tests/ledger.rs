@@ -9,7 +9,7 @@ use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{MerchantId, PaymentId};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, Verdict};

@@ -12,7 +12,7 @@ use crate::payment::custody::CustodyEnd;
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::CaptureId;
 use crate::payment::money::Money;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples;
 use crate::store::Store;

@@ -3,7 +3,8 @@
 
 use super::super::banks::Answer;
 use super::records::Records;
-use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::operation::OperationState;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::Operation;
 
 /// What came of one message at the bank.

@@ -3,7 +3,7 @@
 use super::super::banks::Style;
 use crate::hosts::message::definition::{Travel, UnknownRule};
 use crate::operations::basis::{Way, Ways};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 /// What a merchant asks for, once it has paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

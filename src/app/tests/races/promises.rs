@@ -23,7 +23,8 @@ use super::records::{Answered, Records, is_sent_again};
 use super::steps::Broken;
 use super::world::{Task, World};
 use crate::payment::amounts::Amounts;
-use crate::payment::operation::{Open, OperationKind, OperationState};
+use crate::payment::operation::{Open, OperationState};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
 

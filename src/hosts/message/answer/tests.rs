@@ -2,7 +2,7 @@ use iso8583::{Dialect, MessageBuilder, Mti};
 
 use super::*;
 use crate::hosts::tests::known::template;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 const ASKED: AskedAmount = AskedAmount {
     amount_minor: 1250,

@@ -3,7 +3,7 @@ use crate::hosts::message::source::NamedSource;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::CARD;
 use crate::hosts::tests::known::{merchant, operation, outgoing, template};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::reason::Reason;
 
 use super::*;

@@ -8,7 +8,7 @@ use crate::hosts::message::meaning::Meaning;
 use crate::hosts::message::response_codes::ResponseCodes;
 use crate::hosts::profile::PemSource;
 use crate::payment::decline::{DeclineAdvice, DeclineReason};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation_kind::OperationKind;
 
 use super::*;
 

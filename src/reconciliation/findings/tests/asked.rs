@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::payment::decline::UnknownReason;
-use crate::payment::operation::{OperationKind, OperationState, ResolvedBy, SuspendReason};
+use crate::payment::operation::{OperationState, ResolvedBy, SuspendReason};
+use crate::payment::operation_kind::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples::{self, approval, eur};
 use crate::payment::state::PaymentState;
