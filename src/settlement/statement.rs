@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::ledger::template::{AnyTemplate, Template};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
@@ -42,6 +43,29 @@ pub enum LineKind {
 }
 
 impl LineKind {
+    /// As what a merchant is shown a journal of this template; none where it changes nothing of what is owed.
+    #[must_use]
+    pub const fn of(template: AnyTemplate) -> Option<Self> {
+        use Template as T;
+        Some(match template {
+            AnyTemplate::Moves(template) => match template {
+                T::Capture | T::CaptureRefused | T::Sale | T::SaleRefused | T::SaleVoided => {
+                    Self::Capture
+                }
+                T::Refund | T::RefundRefused => Self::Refund,
+                T::Reserve => Self::Reserve,
+                T::ReserveReleased => Self::ReserveRelease,
+                T::Payout => Self::Payout,
+                T::PayoutReturned | T::PayoutGivenBack => Self::PayoutReturn,
+                T::Chargeback | T::ChargebackReversed => Self::Chargeback,
+                T::PayoutCredited => return None,
+            },
+            AnyTemplate::Settled | AnyTemplate::Fee => Self::Fee,
+            AnyTemplate::Correction | AnyTemplate::CorrectionOfMerchant => Self::Correction,
+            AnyTemplate::Exchange => return None,
+        })
+    }
+
     /// The name in the CSV.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -8,7 +8,7 @@ use super::statement::csv::to_csv;
 use super::statement::pdf::{PdfError, to_pdf};
 use super::statement::{InvalidStatement, LineKind, Period, Statement, StatementLine};
 use crate::hosts::message::local_clock::time_zone;
-use crate::ledger::template::{AnyTemplate, Template};
+use crate::ledger::template::AnyTemplate;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::Currency;
@@ -146,33 +146,11 @@ pub async fn written(statement: Statement, format: Format) -> Result<Vec<u8>, St
     Ok(written.map_err(|_| StatementError::Stopping)??)
 }
 
-/// As what a statement shows a journal; none where its template changes nothing of what is owed.
-const fn kind_of(template: AnyTemplate) -> Option<LineKind> {
-    use Template as T;
-    Some(match template {
-        AnyTemplate::Moves(template) => match template {
-            T::Capture | T::CaptureRefused | T::Sale | T::SaleRefused | T::SaleVoided => {
-                LineKind::Capture
-            }
-            T::Refund | T::RefundRefused => LineKind::Refund,
-            T::Reserve => LineKind::Reserve,
-            T::ReserveReleased => LineKind::ReserveRelease,
-            T::Payout => LineKind::Payout,
-            T::PayoutReturned | T::PayoutGivenBack => LineKind::PayoutReturn,
-            T::Chargeback | T::ChargebackReversed => LineKind::Chargeback,
-            T::PayoutCredited => return None,
-        },
-        AnyTemplate::Settled | AnyTemplate::Fee => LineKind::Fee,
-        AnyTemplate::Correction | AnyTemplate::CorrectionOfMerchant => LineKind::Correction,
-        AnyTemplate::Exchange => return None,
-    })
-}
-
 /// What a movement is on a statement; dates and balances come later. A payout that holds something back, or gives it
 /// back, is two lines.
 fn lines_of(movement: &Movement) -> Result<Vec<StatementLine>, StatementError> {
     let template = AnyTemplate::of_journal(&movement.journal_id);
-    let kind = template.and_then(|template| Some((template, kind_of(template)?)));
+    let kind = template.and_then(|template| Some((template, LineKind::of(template)?)));
     let (template, kind) = kind.ok_or_else(|| StatementError::Template {
         journal_id: movement.journal_id.clone(),
     })?;
@@ -243,7 +221,7 @@ fn local_date(moment: UnixMillis, zone: &TimeZone) -> BusinessDate {
 mod tests {
     use super::*;
     use crate::ledger::account::AccountKind;
-    use crate::ledger::template::Posting;
+    use crate::ledger::template::{Posting, Template};
     use crate::payment::samples::NOW;
 
     fn movement(name: &str) -> Movement {
@@ -287,7 +265,7 @@ mod tests {
                 let kind = line.account.kind;
                 matches!(kind, A::PayablePending | A::PayableAvailable | A::Reserve)
             });
-            let kind = kind_of(AnyTemplate::Moves(template));
+            let kind = LineKind::of(AnyTemplate::Moves(template));
             assert_eq!(kind.is_some(), moves, "{template:?}");
         }
     }

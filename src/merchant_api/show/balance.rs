@@ -3,31 +3,25 @@
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::ledger::account::AccountKind;
-use crate::ledger::template::{AnyTemplate, Template};
+use crate::ledger::template::AnyTemplate;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::BalanceEntryKind as Kind;
 use crate::payment::money::Currency;
+use crate::settlement::statement::LineKind;
 use crate::store::reads::balances::{AccountBalance, BalanceEntry};
 
 /// The kind of an entry; none where the template changes nothing of what is owed.
-const fn kind_of(template: AnyTemplate) -> Option<Kind> {
-    use Template as T;
-    Some(match template {
-        AnyTemplate::Moves(template) => match template {
-            T::Capture | T::CaptureRefused | T::Sale | T::SaleRefused | T::SaleVoided => {
-                Kind::Capture
-            }
-            T::Refund | T::RefundRefused => Kind::Refund,
-            T::Payout => Kind::Payout,
-            T::PayoutReturned | T::PayoutGivenBack => Kind::PayoutReturn,
-            T::Chargeback | T::ChargebackReversed => Kind::Chargeback,
-            T::Reserve => Kind::Reserve,
-            T::ReserveReleased => Kind::ReserveRelease,
-            T::PayoutCredited => return None,
-        },
-        AnyTemplate::Fee | AnyTemplate::Settled => Kind::Fee,
-        AnyTemplate::Correction | AnyTemplate::CorrectionOfMerchant => Kind::Correction,
-        AnyTemplate::Exchange => return None,
+fn kind_of(template: AnyTemplate) -> Option<Kind> {
+    LineKind::of(template).map(|kind| match kind {
+        LineKind::Capture => Kind::Capture,
+        LineKind::Refund => Kind::Refund,
+        LineKind::Fee => Kind::Fee,
+        LineKind::Reserve => Kind::Reserve,
+        LineKind::ReserveRelease => Kind::ReserveRelease,
+        LineKind::Payout => Kind::Payout,
+        LineKind::PayoutReturn => Kind::PayoutReturn,
+        LineKind::Chargeback => Kind::Chargeback,
+        LineKind::Correction => Kind::Correction,
     })
 }
 
